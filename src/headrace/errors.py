@@ -1,0 +1,368 @@
+"""Every error of headrace, in one tree. Each class owns its wire code, its HTTP status and whether a retry helps.
+
+    HeadraceError
+    ├── StreamError                 a stream that did not complete; subclass it for errors of your own
+    │   ├── InternalError           internal             500
+    │   ├── InvalidItem             invalid_item         500
+    │   ├── MissingHeader           missing_header       500
+    │   ├── MissingFooter           missing_footer       500
+    │   ├── OutOfOrder              out_of_order         500
+    │   ├── AnswerTooLarge          answer_too_large     500
+    │   ├── FirstItemTimeout        timeout_first_item   504  retryable
+    │   ├── ItemTimeout             timeout_item         504  retryable
+    │   ├── DeadlineExceeded        deadline_exceeded    504
+    │   ├── Cancelled               cancelled            499
+    │   │   └── ClientGone          cancelled            499
+    │   ├── SlowReader              slow_reader          408
+    │   ├── Overloaded              overloaded           503  retryable
+    │   ├── WorkerLost              worker_lost          502  retryable
+    │   ├── ShuttingDown            shutting_down        503  retryable
+    │   ├── ResumeLost              resume_lost          410
+    │   ├── StreamTruncated         truncated            502  (made by readers: the ending never came)
+    │   └── RequestError            a request refused before any of the user's code ran
+    │       ├── MalformedBody       malformed_body       400
+    │       ├── Unauthorized        unauthorized         401
+    │       ├── NotFound            not_found            404
+    │       ├── MethodNotAllowed    method_not_allowed   405
+    │       ├── NotAcceptable       not_acceptable       406
+    │       ├── BodyTooLarge        body_too_large       413
+    │       ├── UnsupportedMediaType unsupported_media_type 415
+    │       └── InvalidArguments    invalid_arguments    422
+    ├── WireError                   bytes that are not of the format; raised by decoders
+    │   └── RecordTooLarge          a line, an event or a frame above the limit
+    ├── SetupError                  the service could not be started; its __cause__ is the user's own error
+    └── DefinitionError             mistakes in the user's code, all of them, each with a code (HRnn)
+
+`status` is what an HTTP client sees when nothing of the stream was sent yet; later the code travels inside the stream
+(`docs/wire-format.md`). Codes are part of the wire format and never change meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class HeadraceError(Exception):
+    """Everything that headrace raises on purpose."""
+
+
+class StreamError(HeadraceError):
+    """A stream that did not complete.
+
+    Subclass it to give an error of your own a code, a status and a message that clients may see:
+
+        class ModelBusy(StreamError):
+            code = "model_busy"
+            status = 429
+            retryable = True
+
+    Any other exception reaches clients as `internal`, without its text.
+    """
+
+    code: ClassVar[str] = "stream_error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or type(self).default_message())
+
+    @property
+    def message(self) -> str:
+        """The text that clients see."""
+        return str(self.args[0])
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Extra response headers when this error becomes a status (`Allow`, `Retry-After`, ...)."""
+        return {}
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Extra members of the problem document (RFC 9457, section 3.2)."""
+        return {}
+
+    @classmethod
+    def default_message(cls) -> str:
+        """The first line of the class's docstring: what happened, for a reader who knows nothing else."""
+        return (cls.__doc__ or cls.code).strip().splitlines()[0]
+
+
+class InternalError(StreamError):
+    """The service failed; the reason is in its log."""
+
+    code = "internal"
+
+
+class InvalidItem(StreamError):
+    """The service yielded something that this stream cannot carry."""
+
+    code = "invalid_item"
+
+
+class MissingHeader(StreamError):
+    """The stream declares a header and its first event was something else."""
+
+    code = "missing_header"
+
+
+class MissingFooter(StreamError):
+    """The stream declares a footer and ended without one."""
+
+    code = "missing_footer"
+
+
+class OutOfOrder(StreamError):
+    """An event came where the order of events does not allow it."""
+
+    code = "out_of_order"
+
+
+class AnswerTooLarge(StreamError):
+    """The gathered answer passed its limit; ask for a streaming format."""
+
+    code = "answer_too_large"
+
+
+class FirstItemTimeout(StreamError):
+    """The first item did not come in time."""
+
+    code = "timeout_first_item"
+    status = 504
+    retryable = True
+
+
+class ItemTimeout(StreamError):
+    """The next item did not come in time."""
+
+    code = "timeout_item"
+    status = 504
+    retryable = True
+
+
+class DeadlineExceeded(StreamError):
+    """The stream was not complete at its deadline."""
+
+    code = "deadline_exceeded"
+    status = 504
+
+
+class Cancelled(StreamError):
+    """The stream was stopped."""
+
+    code = "cancelled"
+    status = 499
+
+
+class ClientGone(Cancelled):
+    """The client left before the stream was complete."""
+
+
+class SlowReader(StreamError):
+    """The client did not read for longer than the write timeout."""
+
+    code = "slow_reader"
+    status = 408
+
+
+class Overloaded(StreamError):
+    """The service has no place left; try again later."""
+
+    code = "overloaded"
+    status = 503
+    retryable = True
+
+    def __init__(self, message: str = "", retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`, in seconds."""
+        return {"retry-after": str(self.retry_after)}
+
+
+class WorkerLost(StreamError):
+    """The process that made this stream is gone."""
+
+    code = "worker_lost"
+    status = 502
+    retryable = True
+
+
+class ShuttingDown(StreamError):
+    """The server is shutting down; another one can answer."""
+
+    code = "shutting_down"
+    status = 503
+    retryable = True
+
+
+class ResumeLost(StreamError):
+    """The stream can no longer be resumed from the position asked for."""
+
+    code = "resume_lost"
+    status = 410
+
+
+class StreamTruncated(StreamError):
+    """The stream was cut: neither its end nor a failure arrived."""
+
+    code = "truncated"
+    status = 502
+
+
+class RequestError(StreamError):
+    """A request that was refused before any of the service's own code ran."""
+
+    code = "bad_request"
+    status = 400
+
+
+class MalformedBody(RequestError):
+    """The body is not what its content type says."""
+
+    code = "malformed_body"
+
+
+class Unauthorized(RequestError):
+    """This server asks for an API key."""
+
+    code = "unauthorized"
+    status = 401
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`WWW-Authenticate`, as RFC 9110 section 11.6.1 asks of a 401."""
+        return {"www-authenticate": "Bearer"}
+
+
+class NotFound(RequestError):
+    """There is nothing at this path."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The endpoint does not take this method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self, message: str, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Allow`, as RFC 9110 section 15.5.6 asks of a 405."""
+        return {"allow": ", ".join(self.allowed)}
+
+
+class NotAcceptable(RequestError):
+    """The endpoint cannot answer in any of the accepted media types."""
+
+    code = "not_acceptable"
+    status = 406
+
+    def __init__(self, message: str, available: Sequence[str]) -> None:
+        super().__init__(message)
+        self.available = tuple(available)
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The media types that would have worked."""
+        return {"available": list(self.available)}
+
+
+class BodyTooLarge(RequestError):
+    """The request body is larger than this server takes."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The endpoint does not take a body of this content type."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class InvalidArguments(RequestError):
+    """The arguments do not fit the endpoint's parameters.
+
+    `errors` has one entry per error: `pointer` (RFC 6901, into the body), `detail`, `type`. `example` is a body that
+    works.
+    """
+
+    code = "invalid_arguments"
+    status = 422
+
+    def __init__(self, message: str, errors: Sequence[Mapping[str, str]], example: Any = None) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
+        self.example = example
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """A pointer per error, and a body ready to send."""
+        return {"errors": [dict(error) for error in self.errors], "example": self.example}
+
+
+class WireError(HeadraceError):
+    """Bytes that are not of the format they should be."""
+
+
+class RecordTooLarge(WireError):
+    """One line, event or frame is larger than the reader allows; nothing of it was kept."""
+
+
+class SetupError(HeadraceError):
+    """The service could not be started: its constructor or `on_start` raised. The cause is the user's own error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the user's code a mistake is: a line, and the column its caret points at (1-based; 0: no caret)."""
+
+    file: str
+    line: int
+    text: str = ""
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in the user's code: what is wrong, where, why it matters and what to write instead."""
+
+    code: str
+    what: str
+    place: Place | None = None
+    why: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.code} {self.what}"]
+        if self.place is not None:
+            lines.append(f"  {self.place.file}:{self.place.line}")
+            if self.place.text:
+                lines.append(f"    {self.place.text}")
+                if self.place.column:
+                    lines.append("    " + " " * (self.place.column - 1) + "^")
+        if self.why:
+            lines.append(f"  {self.why}")
+        lines += [
+            f"  fix: {line}" if number == 0 else f"       {line}" for number, line in enumerate(self.fix.splitlines())
+        ]
+        return "\n".join(lines)
+
+
+class DefinitionError(HeadraceError):
+    """Mistakes in the definition of a service, all of them together."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)

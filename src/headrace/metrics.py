@@ -1,0 +1,82 @@
+"""The counters and histograms of one server, in a registry of their own: two servers in one process do not mix.
+
+The sum of `headrace_streams_total` over its endings equals `headrace_streams_started_total` once nothing is live.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from headrace.errors import (
+    Cancelled,
+    ClientGone,
+    DeadlineExceeded,
+    FirstItemTimeout,
+    ItemTimeout,
+    Overloaded,
+    RequestError,
+    ShuttingDown,
+    SlowReader,
+    StreamError,
+    WorkerLost,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+FIRST_ITEM_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """What is measured of streams. Names and labels are stable; `docs/reference/metrics.md` lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.started = Counter("headrace_streams_started", "Streams asked for.", ["endpoint"], registry=self.registry)
+        self.ended = Counter(
+            "headrace_streams", "Streams that ended, by how they ended.", ["endpoint", "end"], registry=self.registry
+        )
+        self.live = Gauge("headrace_streams_live", "Streams that run now.", ["endpoint"], registry=self.registry)
+        self.items = Counter("headrace_items", "Items made.", ["endpoint"], registry=self.registry)
+        self.first_item = Histogram(
+            "headrace_first_item_seconds",
+            "From the accepted request to the first item.",
+            ["endpoint"],
+            buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+        self.queue_depth = Gauge("headrace_queue_depth", "Requests that wait for a place.", registry=self.registry)
+        self.queue_wait = Histogram(
+            "headrace_queue_wait_seconds", "How long requests waited for a place.", registry=self.registry
+        )
+        self.rejected = Counter(
+            "headrace_rejected", "Requests refused before any user code ran.", ["reason"], registry=self.registry
+        )
+        self.threads_stuck = Gauge(
+            "headrace_threads_stuck", "Worker threads that did not return when stopped.", registry=self.registry
+        )
+
+    def exposition(self) -> bytes:
+        """All of them in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+def end_label(error: StreamError | None) -> str:
+    """The `end` label of an ending; None is complete."""
+    if error is None:
+        return "ok"
+    if isinstance(error, (RequestError, Overloaded)):
+        return "rejected"
+    return next((label for kind, label in _LABELS.items() if isinstance(error, kind)), "error")
+
+
+_LABELS: dict[type[StreamError], str] = {
+    ClientGone: "client_gone",
+    Cancelled: "cancelled",
+    SlowReader: "slow_reader",
+    FirstItemTimeout: "timeout",
+    ItemTimeout: "timeout",
+    DeadlineExceeded: "timeout",
+    ShuttingDown: "shutdown",
+    WorkerLost: "worker_lost",
+}

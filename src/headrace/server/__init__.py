@@ -1,0 +1,1 @@
+"""What meets the outside: an ASGI application and the process that serves it."""

@@ -1,0 +1,131 @@
+"""The request's body to an endpoint's arguments. What cannot be one is refused with an answer that says what can."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import AsyncIterator
+from typing import Any
+
+from headrace.errors import (
+    BodyTooLarge,
+    InvalidArguments,
+    InvalidItem,
+    MalformedBody,
+    RecordTooLarge,
+    UnsupportedMediaType,
+    WireError,
+)
+from headrace.server.inbox import Inbox
+from headrace.server.request import HttpRequest
+from headrace.services.arguments import BodyParameter
+from headrace.services.endpoint import EndpointDefinition
+from headrace.wire.codec import Codec
+from headrace.wire.lines import Lines
+
+LINES = ("application/x-ndjson", "application/jsonl")
+
+
+def check_head(request: HttpRequest, endpoint: EndpointDefinition, limit: int) -> None:
+    """Refuses by the head alone what can be refused by it.
+
+    Raises:
+        BodyTooLarge: the declared length is over the limit.
+        UnsupportedMediaType: not a body that this endpoint takes.
+    """
+    body = endpoint.arguments.body
+    streamed = body is not None and body.items is not None
+    if request.content_length > limit and not streamed:
+        raise BodyTooLarge(f"the body is {request.content_length} bytes and this server takes {limit}")
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding != "identity":
+        raise UnsupportedMediaType(f"the body is encoded with {coding[:40]!r}; send it as it is")
+    if not request.has_body or request.method == "GET":
+        return
+    media_type = request.media_type
+    if body is None and not (media_type == "application/json" or media_type.endswith("+json")):
+        works = command(request, endpoint)
+        raise UnsupportedMediaType(
+            f"HR14 {_said(media_type)}; {endpoint.label} takes its arguments as application/json: {works}"
+        )
+    if body is not None and body.items is not None and body.items.kind != "bytes" and media_type not in LINES:
+        raise UnsupportedMediaType(
+            f"HR14 {_said(media_type)}; {endpoint.label} reads {body.name} from {LINES[0]}, one item per line"
+        )
+
+
+def _said(media_type: str) -> str:
+    return f"the body is {media_type[:80]}" if media_type else "the body has no content type"
+
+
+def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
+    """The curl line that works."""
+    url = f"http://{request.address}{endpoint.path}"
+    body = endpoint.arguments.body
+    example = endpoint.arguments.example()
+    if "POST" not in endpoint.methods and endpoint.methods[0] == "GET":
+        query = "&".join(f"{name}={value}" for name, value in example.items())
+        return f"curl -N {shlex.quote(url + '?' + query if query else url)}"
+    if body is not None:
+        kind = "application/octet-stream" if body.items is None or body.items.kind == "bytes" else LINES[0]
+        return f"curl -N {url} -T FILE -X {endpoint.methods[0]} -H 'content-type: {kind}'"
+    return f"curl -N {url} --json {shlex.quote(json.dumps(example, ensure_ascii=False))}"
+
+
+async def read_arguments(
+    request: HttpRequest, endpoint: EndpointDefinition, inbox: Inbox, limit: int
+) -> dict[str, Any]:
+    """The endpoint's arguments, checked. Parameters that stream the body come as iterators over what is yet to arrive.
+
+    Raises:
+        RequestError: one of its kinds, for everything that does not fit.
+        ClientGone: the client left while it was sending.
+    """
+    arguments, body = endpoint.arguments, endpoint.arguments.body
+    if body is None and request.method != "GET":
+        return arguments.from_json(await inbox.body(limit))
+    values = arguments.from_query(request.query)
+    if body is not None:
+        values[body.name] = await _body(body, inbox, limit)
+    return values
+
+
+async def _body(body: BodyParameter, inbox: Inbox, limit: int) -> Any:
+    if body.items is None:
+        return await inbox.body(limit)
+    if body.items.kind == "bytes":
+        return inbox.chunks()
+    return _items(body.items, inbox, limit)
+
+
+async def _items(codec: Codec, inbox: Inbox, limit: int) -> AsyncIterator[Any]:
+    """The items of an NDJSON body, each as soon as its line is complete."""
+    number = 0
+    async for line in _lines(inbox, limit):
+        number += 1
+        if line.strip():
+            yield _item(codec, line, number)
+
+
+async def _lines(inbox: Inbox, limit: int) -> AsyncIterator[bytes]:
+    lines = Lines(limit)
+    try:
+        async for chunk in inbox.chunks():
+            for line in lines.read(chunk):
+                yield line
+        for line in lines.read(b"\n") if lines.unfinished else ():
+            yield line
+    except RecordTooLarge as error:
+        raise BodyTooLarge(f"the body has {error}") from error
+
+
+def _item(codec: Codec, line: bytes, number: int) -> Any:
+    try:
+        return codec.loads(line)
+    except WireError as error:
+        raise MalformedBody(f"line {number} of the body is not JSON: {error}") from error
+    except InvalidItem as error:
+        raise InvalidArguments(
+            f"line {number} of the body: {error.message}",
+            [{"pointer": f"/{number - 1}", "detail": error.message, "type": error.code}],
+        ) from error

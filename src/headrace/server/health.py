@@ -1,0 +1,77 @@
+"""The server's own routes: `/livez`, `/readyz`, `/metrics`, `/openapi.json` and `DELETE /streams/{id}`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+from headrace.errors import MethodNotAllowed, NotFound, ShuttingDown
+from headrace.metrics import CONTENT_TYPE
+from headrace.server.openapi import document
+from headrace.server.request import HttpRequest
+from headrace.server.response import Response
+from headrace.services.runtime import Runtime
+
+OPEN_PATHS = ("/livez", "/readyz")
+"""Answered without an API key: what asks here is a load balancer, and it learns nothing else."""
+
+NO_STORE = {"cache-control": "no-store"}
+
+
+class SystemRoutes:
+    """Everything that is answered without the user's code."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._get: dict[str, Callable[[Response], Awaitable[None]]] = {
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
+        }
+
+    @staticmethod
+    def is_open(request: HttpRequest) -> bool:
+        """Whether the route is answered without an API key."""
+        return request.path in OPEN_PATHS
+
+    async def answer(self, request: HttpRequest, response: Response) -> bool:
+        """Answers if one of these routes is meant; False if none is.
+
+        Raises:
+            MethodNotAllowed, NotFound: one is meant, and not like this.
+        """
+        if request.path in self._get:
+            if request.method not in ("GET", "HEAD"):
+                raise MethodNotAllowed(f"{request.path} is read with GET", ("GET", "HEAD"))
+            await self._get[request.path](response)
+            return True
+        if request.path.startswith("/streams/"):
+            if request.method != "DELETE":
+                raise MethodNotAllowed("a stream is stopped with DELETE", ("DELETE",))
+            await self._stop(request.path.removeprefix("/streams/"), response)
+            return True
+        return False
+
+    async def _livez(self, response: Response) -> None:
+        await response.document(200, b'{"status": "live"}', "application/json", NO_STORE)
+
+    async def _readyz(self, response: Response) -> None:
+        if not self._runtime.ready:
+            await response.problem(ShuttingDown("the service is not ready"))
+        else:
+            await response.document(200, b'{"status": "ready"}', "application/json", NO_STORE)
+
+    async def _metrics(self, response: Response) -> None:
+        await response.document(200, self._runtime.metrics.exposition(), CONTENT_TYPE, NO_STORE)
+
+    async def _openapi(self, response: Response) -> None:
+        body = json.dumps(document(self._runtime.definition), ensure_ascii=False, indent=2).encode()
+        await response.document(200, body, "application/json")
+
+    async def _stop(self, id: str, response: Response) -> None:
+        stream = self._runtime.live.get(id)
+        if stream is None:
+            raise NotFound("no stream with this id runs here")
+        stream.cancel()
+        await response.empty()

@@ -1,0 +1,168 @@
+"""One request to one endpoint, from the head to the ending.
+
+The order is the promise: what can be refused by the head is refused before the body is read, a place is held before
+the body is read, the status waits for the first event, and the ending is told once, in the stream where the format
+can say it and by a cut connection where it cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.types import Receive
+
+from headrace.errors import ClientGone, DeadlineExceeded, InternalError, ShuttingDown, StreamError
+from headrace.server.body import check_head, read_arguments
+from headrace.server.inbox import Inbox
+from headrace.server.log import log_stream
+from headrace.server.request import HttpRequest
+from headrace.server.response import Response, ResponseAborted
+from headrace.services.context import Request, answering
+from headrace.services.endpoint import EndpointDefinition
+from headrace.services.runtime import Runtime
+from headrace.streams.heartbeat import Heartbeat
+from headrace.streams.stream import Stream
+from headrace.wire.formats import choose
+
+STREAM_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+
+
+class Exchange:
+    """One request and its response.
+
+    Args:
+        receive: the ASGI exchange's; nobody else may read it.
+        response: nothing of it was sent yet.
+    """
+
+    def __init__(
+        self, runtime: Runtime, endpoint: EndpointDefinition, request: HttpRequest, receive: Receive, response: Response
+    ) -> None:
+        self._runtime = runtime
+        self._endpoint = endpoint
+        self._request = request
+        self._inbox = Inbox(receive)
+        self._response = response
+        self._deadline: float | None = None
+
+    async def answer(self) -> None:
+        """Answers the request, or fails visibly.
+
+        Raises:
+            RequestError: refused by its head; nothing was sent or counted.
+            ResponseAborted: the stream failed and only a cut connection can say so.
+            asyncio.CancelledError: the server stops; the client was told `shutting_down`.
+        """
+        request, endpoint, settings = self._request, self._endpoint, self._runtime.settings
+        choice = choose(
+            request.headers.get("accept"), endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type
+        )
+        check_head(request, endpoint, settings.max_body)
+        if (timeout := request.timeout) is not None:
+            self._deadline = time.monotonic() + timeout
+        stream = self._runtime.open(endpoint, choice, self._response)
+        self._response.prepare(choice.content_type, lambda: self._headers(stream))
+        error: StreamError | None = InternalError()  # what it is when nothing below says otherwise
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            error = await self._run(stream)
+        except StreamError as refused:
+            error = refused
+        except asyncio.CancelledError as raised:
+            error, cancelled = ShuttingDown(), raised
+        finally:
+            self._runtime.count(endpoint, error)
+            log_stream(request, self._response.status or (error.status if error else 200), stream, error)
+        await self._tell(stream, error)
+        if cancelled is not None:
+            raise cancelled
+
+    async def _run(self, stream: Stream) -> StreamError | None:
+        """Runs the stream in a place of its own. Raises what kept it from starting."""
+        async with self._place():
+            async with _until(self._deadline):
+                arguments = await read_arguments(
+                    self._request, self._endpoint, self._inbox, self._runtime.settings.max_body
+                )
+            heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
+            deadline = self._stop_at_deadline(stream)
+            try:
+                async with self._inbox.watch(lambda: stream.cancel(ClientGone())):
+                    with answering(self._context(stream)):
+                        return await self._runtime.run(stream, self._endpoint, arguments)
+            finally:
+                heartbeat.stop()
+                if deadline is not None:
+                    deadline.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Holds a place, waiting for it in the queue. A client that leaves the queue gives up its turn at once."""
+        places = self._runtime.places
+        turn = places.ask()
+
+        def gone() -> None:
+            if not turn.done():
+                turn.set_exception(ClientGone())
+
+        try:
+            if not turn.done():
+                async with _until(self._deadline), self._inbox.watch(gone):
+                    await turn
+            yield
+        finally:
+            places.give_back(turn)
+
+    async def _tell(self, stream: Stream, error: StreamError | None) -> None:
+        """Tells the ending, once, as the format and what was already sent allow."""
+        if isinstance(error, ClientGone):
+            return
+        if error is not None and self._response.status is None:
+            await self._response.problem(error, stream_id=stream.id)
+        elif error is None or (stream.in_band and not stream.torn):
+            with contextlib.suppress(ClientGone):
+                await stream.finish()
+        else:
+            if not stream.torn:
+                with contextlib.suppress(ClientGone):
+                    await stream.outlet.flush()
+            raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
+
+    def _stop_at_deadline(self, stream: Stream) -> asyncio.TimerHandle | None:
+        if self._deadline is None:
+            return None
+        left = max(0.0, self._deadline - time.monotonic())
+        return asyncio.get_running_loop().call_later(left, stream.cancel, DeadlineExceeded())
+
+    def _context(self, stream: Stream) -> Request:
+        return Request(
+            request_id=self._request.id,
+            stream_id=stream.id,
+            headers=self._request.headers,
+            deadline=self._deadline,
+            is_cancelled=lambda: stream.cancelled,
+        )
+
+    @staticmethod
+    def _headers(stream: Stream) -> Mapping[str, str]:
+        seconds = stream.first_item_seconds
+        timing = (
+            f"first_item;dur={seconds * 1000:.1f}" if seconds is not None else f"head;dur={stream.seconds * 1000:.1f}"
+        )
+        return {**STREAM_HEADERS, "headrace-stream-id": stream.id, "server-timing": timing}
+
+
+@contextlib.asynccontextmanager
+async def _until(deadline: float | None) -> AsyncIterator[None]:
+    """Raises DeadlineExceeded when the block is not through in time."""
+    if deadline is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded from None

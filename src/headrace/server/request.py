@@ -1,0 +1,89 @@
+"""One HTTP request, as much of it as the server needs: no body."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.types import Scope
+
+from headrace.errors import RequestError
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+
+
+class HttpRequest:
+    """Method, path, query, headers.
+
+    Attributes:
+        path: below the place where the application is mounted.
+        headers: names in lower case; repeated ones joined with commas (RFC 9110, section 5.3).
+        id: the client's `X-Request-Id` where it is a sane one, else a new one.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        self.headers = _headers(scope)
+        self._query: bytes = scope.get("query_string", b"")
+        self._server: tuple[str, int | None] | None = scope.get("server")
+        given = self.headers.get("x-request-id", "")
+        self.id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The pairs of the query, decoded."""
+        return parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)
+
+    @property
+    def media_type(self) -> str:
+        """The body's content type without parameters, in lower case; empty when none is given."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the head announces a body."""
+        return "transfer-encoding" in self.headers or self.content_length > 0
+
+    @property
+    def content_length(self) -> int:
+        """The declared length of the body in bytes; 0 when none is declared."""
+        text = self.headers.get("content-length", "0")
+        return int(text) if text.isdecimal() else 0
+
+    @property
+    def timeout(self) -> float | None:
+        """`Headrace-Timeout` in seconds.
+
+        Raises:
+            RequestError: it is not a positive number.
+        """
+        text = self.headers.get("headrace-timeout")
+        if text is None:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            raise RequestError(
+                f"Headrace-Timeout: {text[:40]!r} is not a number of seconds above 0; send e.g. 30 or 2.5"
+            )
+        return seconds
+
+    @property
+    def address(self) -> str:
+        """`host:port` of this server as a client may type it."""
+        host, port = self._server or ("localhost", None)
+        return f"{host}:{port}" if port else host
+
+
+def _headers(scope: Scope) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -1,0 +1,137 @@
+"""The process that serves an application: uvicorn on a socket that is already bound, with our signals and our log.
+
+uvicorn is used at its own extension points: a `Server` whose signals and exit are decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from headrace.config import Settings
+from headrace.server.app import Application
+from headrace.server.log import JsonFormatter, TextFormatter
+from headrace.server.response import ResponseAborted
+
+EXIT_OK, EXIT_STOPPED = 0, 130
+
+TOLD_GRACE = 1.0
+"""Seconds that streams get, after the drain, to tell their clients `shutting_down`."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with signals of our own: the first one drains, the second one ends the process."""
+
+    def __init__(self, config: uvicorn.Config, application: Application, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._application = application
+        self._on_ready = on_ready
+        self.interrupted = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, and says so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes SIGINT and SIGTERM while serving. Unlike uvicorn's own, it does not raise them again afterwards."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Fails readiness at once and starts the drain; a second signal ends the process."""
+        self.interrupted = self.interrupted or sig == signal.SIGINT
+        if self.should_exit:
+            logging.shutdown()
+            os._exit(EXIT_STOPPED)
+        self._application.runtime.ready = False
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drains, then waits a moment for the streams that were cut off to tell their clients so."""
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=TOLD_GRACE)
+
+
+async def serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    """Starts the service, serves it until a signal, and stops it. Returns the exit code.
+
+    Args:
+        listener: bound; closed at the end.
+        on_ready: called once, when requests are answered.
+
+    Raises:
+        SetupError: the service could not be started; nothing was served.
+    """
+    settings = application.settings
+    async with application.runtime:
+        config = uvicorn.Config(
+            with_cors(application, settings),
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]  # uvicorn hands it to asyncio.wait_for
+        )
+        server = Server(config, application, on_ready)
+        await server.serve([listener])
+    return EXIT_STOPPED if server.interrupted else EXIT_OK
+
+
+def run(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    """`serve`, on an event loop of its own: uvloop where it is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serve(application, listener, on_ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
+
+
+def with_cors(application: Application, settings: Settings) -> ASGIApp:
+    """The application, answering the pages of the allowed origins."""
+    if not settings.cors_origin:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=settings.cors_origin,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Headrace-Stream-Id", "X-Request-Id", "Server-Timing"],
+    )
+
+
+def configure_logging(settings: Settings) -> None:
+    """Sends the log to standard error, in the chosen format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    handler.addFilter(_is_news)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("headrace").setLevel(settings.log_level.upper())
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Drops uvicorn's report of what we raised to make it cut a connection: the stream's own line says why."""
+    raised = record.exc_info[1] if record.exc_info else None
+    return not (record.name == "uvicorn.error" and isinstance(raised, (ResponseAborted, asyncio.CancelledError)))

@@ -1,0 +1,1 @@
+"""What users write: services and their endpoints."""

@@ -1,0 +1,115 @@
+"""`@service` and `@endpoint`: they record what the user said and start nothing.
+
+What they recorded is read by `headrace.services.definition`, which also finds the mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, overload
+
+C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S")
+
+SERVICE = "__headrace_service__"
+ENDPOINT = "__headrace_endpoint__"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What `@service(...)` was given."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """What `@endpoint(...)` was given; None where the definition chooses."""
+
+    path: str | None = None
+    methods: tuple[str, ...] = ("POST",)
+    media_type: str | None = None
+    summary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Generic[S]):
+    """A service class with the arguments of its constructor: what `Service.bind(...)` gives, and what can be served."""
+
+    service: type[S]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Bind:
+    """`Service.bind(*args, **kwargs)`, reachable from the class alone."""
+
+    def __get__(self, instance: object, owner: type[S]) -> Callable[..., Bound[S]]:
+        def bind(*args: Any, **kwargs: Any) -> Bound[S]:
+            """The service with these constructor arguments; nothing is constructed yet."""
+            return Bound(owner, args, kwargs)
+
+        return bind
+
+
+@overload
+def service(cls: C, /) -> C: ...
+@overload
+def service(*, name: str | None = None) -> Callable[[C], C]: ...
+def service(cls: type | None = None, /, *, name: str | None = None) -> Any:
+    """Makes a class a service. Its constructor runs once per replica, and is the place to load a model.
+
+    Methods `on_start` and `on_stop`, sync or async, are called after the constructor and before the process ends.
+
+    Args:
+        name: the service's name in logs, metrics and documentation; the class's own by default.
+    """
+
+    def mark(cls: C) -> C:
+        setattr(cls, SERVICE, ServiceOptions(name=name or cls.__name__))
+        if "bind" not in vars(cls):
+            setattr(cls, "bind", _Bind())  # noqa: B010
+        return cls
+
+    return mark if cls is None else mark(cls)
+
+
+@overload
+def endpoint(function: F, /) -> F: ...
+@overload
+def endpoint(
+    *,
+    path: str | None = None,
+    methods: Sequence[str] = ("POST",),
+    media_type: str | None = None,
+    summary: str | None = None,
+) -> Callable[[F], F]: ...
+def endpoint(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    path: str | None = None,
+    methods: Sequence[str] = ("POST",),
+    media_type: str | None = None,
+    summary: str | None = None,
+) -> Any:
+    """Makes a method of a service an endpoint. Generators stream what they yield; other methods answer once.
+
+    Args:
+        path: where it is served; `/` and the method's name by default.
+        methods: HTTP methods. `GET` takes its arguments from the query, and is for endpoints whose parameters are all
+            scalars; it makes an endpoint usable from a browser's `EventSource`.
+        media_type: what the bytes of a `bytes` stream are (`audio/wav`), or the text of a `str` stream
+        (`text/markdown`). summary: one line for the documentation; the first line of the docstring by default.
+    """
+
+    def mark(function: F) -> F:
+        if isinstance(methods, str):
+            raise TypeError(f'methods={methods!r} is one string; write methods=("{methods}",)')
+        names = tuple(method.upper() for method in methods)
+        setattr(function, ENDPOINT, EndpointOptions(path, names, media_type, summary))
+        return function
+
+    return mark if function is None else mark(function)

@@ -1,0 +1,135 @@
+"""Starts a service, runs its endpoints, and stops it.
+
+One runtime holds one replica: the instance, its worker threads, its places, and the streams that are live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.config import Settings
+from headrace.errors import Overloaded, RequestError, SetupError, StreamError
+from headrace.metrics import Metrics, end_label
+from headrace.services.decorators import Bound
+from headrace.services.definition import define
+from headrace.services.endpoint import EndpointDefinition
+from headrace.streams.limits import Places
+from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Sink, Window
+from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
+from headrace.streams.recorder import Recorder
+from headrace.streams.stream import Stream
+from headrace.streams.threads import Threads
+from headrace.wire.events import Order
+from headrace.wire.formats import Choice
+
+logger = logging.getLogger("headrace.services")
+
+
+class Runtime:
+    """One replica of a service. `async with` starts and stops it; it belongs to one event loop.
+
+    Attributes:
+        definition: what is served.
+        started: the service was constructed and its `on_start` has run.
+        ready: it has started and is not stopping.
+        live: the streams that run now, by id.
+    """
+
+    def __init__(self, target: type | Bound[Any], settings: Settings, metrics: Metrics) -> None:
+        """Raises DefinitionError with every mistake of the class."""
+        self._bound = target if isinstance(target, Bound) else Bound(target)
+        self.definition = define(self._bound.service)
+        self.settings = settings
+        self.metrics = metrics
+        self.started = False
+        self.ready = False
+        self.live: dict[str, Stream] = {}
+        self.places = Places(settings.max_concurrency, settings.max_queue)
+        self._threads = Threads(settings.sync_threads)
+        self._instance: Any = None
+        self._window: Window | None = None
+        metrics.threads_stuck.set_function(lambda: self._threads.stuck)
+        metrics.queue_depth.set_function(lambda: self.places.waiting)
+
+    async def __aenter__(self) -> Runtime:
+        """Constructs the service and calls its `on_start`.
+
+        Raises:
+            SetupError: the user's code raised; that is its cause.
+        """
+        self._window = Window()
+        try:
+            self._instance = self._bound.service(*self._bound.args, **self._bound.kwargs)
+            await self._hook("on_start")
+        except Exception as error:
+            raise SetupError(f"{self.definition.name} could not be started: {type(error).__name__}: {error}") from error
+        self.started = self.ready = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ready = False
+        try:
+            await self._hook("on_stop")
+        except Exception:
+            logger.exception("%s.on_stop failed", self.definition.name)
+
+    async def _hook(self, name: str) -> None:
+        hook = getattr(self._instance, name, None)
+        if hook is None:
+            return
+        if inspect.iscoroutinefunction(hook):
+            await hook()
+        else:
+            await asyncio.get_running_loop().run_in_executor(None, hook)
+
+    def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink) -> Stream:
+        """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs."""
+        assert self._window is not None, "the runtime is started"
+        self.metrics.started.labels(endpoint.label).inc()
+        types = endpoint.types
+        order = Order(header=types.header is not None, footer=types.footer is not None)
+        holds = choice.format.gathers or not endpoint.streams
+        outlet = HoldingOutlet(sink, self.settings.max_answer) if holds else JoiningOutlet(sink, self._window)
+        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), order), outlet)
+
+    async def run(
+        self, stream: Stream, endpoint: EndpointDefinition, arguments: Mapping[str, Any]
+    ) -> StreamError | None:
+        """Runs the stream to its one ending (see `Stream.run`). Meanwhile it is live and can be stopped by its id."""
+        self.live[stream.id] = stream
+        live = self.metrics.live.labels(endpoint.label)
+        live.inc()
+        try:
+            return await stream.run(self._drive(endpoint, arguments))
+        finally:
+            del self.live[stream.id]
+            live.dec()
+            self.metrics.items.labels(endpoint.label).inc(stream.items)
+            if stream.first_item_seconds is not None:
+                self.metrics.first_item.labels(endpoint.label).observe(stream.first_item_seconds)
+
+    def count(self, endpoint: EndpointDefinition, error: StreamError | None) -> None:
+        """Counts how a stream ended; None: complete. Called once for every stream that `open` made."""
+        self.metrics.ended.labels(endpoint.label, end_label(error)).inc()
+        if isinstance(error, (RequestError, Overloaded)):
+            self.metrics.rejected.labels(error.code).inc()
+
+    def _drive(self, endpoint: EndpointDefinition, arguments: Mapping[str, Any]) -> Drive:
+        method = getattr(self._instance, endpoint.attribute)
+
+        def call() -> Any:
+            return method(**arguments)
+
+        if endpoint.streams:
+            return drive_async(call) if endpoint.is_async else drive_sync(call, self._threads)
+        return drive_call(call if endpoint.is_async else lambda: self._threads.call(call))
+
+
+def new_stream_id() -> str:
+    """192 random bits: nobody guesses the id of somebody else's stream."""
+    return "s_" + secrets.token_urlsafe(24)

@@ -1,0 +1,186 @@
+"""A sync generator on a worker thread, read from the event loop in bursts.
+
+The thread runs ahead of the reader by a bounded amount. The loop is woken once per burst and not once per value:
+while it has not yet taken what is there, more may gather. The generator is made, advanced and closed on its one
+thread, in a copy of the caller's context.
+
+Threads are daemons, one per running generator: a thread that never returns from the user's code can then neither hold
+up the end of the process nor the streams that come after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+AHEAD = 256
+"""How much weight a thread may make before its reader takes it; values weigh 1 unless the caller says otherwise."""
+
+CLOSING_GRACE = 1.0
+"""Seconds that leaving a generator waits for its thread; after that the thread is counted as stuck."""
+
+logger = logging.getLogger("headrace.streams")
+
+
+class Threads:
+    """Worker threads for sync code, at most `limit` at a time; further work waits its turn.
+
+    Belongs to one event loop. `stuck` counts the threads that did not come back from the user's code when they were
+    told to stop; each of them is made up for by a new one, and leaves the count when it comes back.
+    """
+
+    def __init__(self, limit: int = 128) -> None:
+        self._places = asyncio.Semaphore(limit)
+        self.stuck = 0
+
+    async def bursts(
+        self, make: Callable[[], Iterable[T]], *, weigh: Callable[[T], int] | None = None, ahead: int = AHEAD
+    ) -> AsyncGenerator[list[T], None]:
+        """What `make()` yields, in lists of one or more values: all that was ready when the loop came to look.
+
+        Closing this generator closes the inner one on its own thread, after its current `next()` has returned.
+
+        Args:
+            make: called on the worker thread; usually a generator function with its arguments bound.
+            weigh: the weight of a value, counted against `ahead`; None counts values.
+            ahead: the thread pauses while what it has made and nobody took weighs this much or more.
+        """
+        await self._places.acquire()
+        burst = _Burst[T](asyncio.get_running_loop(), weigh, ahead)
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(burst.fill, make), name="headrace-sync", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            self._places.release()
+            raise
+        try:
+            while values := await burst.take():
+                yield values
+                await asyncio.sleep(0)  # a thread that is always ahead must not starve the loop
+        finally:
+            burst.stop()
+            try:
+                await asyncio.wait_for(burst.closed.wait(), CLOSING_GRACE)
+            except TimeoutError:
+                self._watch_stuck(burst)
+            finally:
+                self._places.release()
+            if burst.error is not None:  # raised by the generator, or by its cleanup after it was stopped
+                raise burst.error
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """One sync call on a worker thread. A caller that leaves does not stop the function; its result is dropped."""
+
+        def once() -> Iterable[T]:
+            yield function()
+
+        async with contextlib.aclosing(self.bursts(once)) as bursts:
+            (value,) = await anext(bursts)
+            return value
+
+    def _watch_stuck(self, burst: _Burst[Any]) -> None:
+        self.stuck += 1
+        logger.warning(
+            "a sync generator did not return within %g s of being stopped; its thread goes on", CLOSING_GRACE
+        )
+
+        def returned() -> None:
+            self.stuck -= 1
+
+        burst.when_closed(returned)
+
+
+class _Burst(Generic[T]):
+    """The hand-over between one worker thread and the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, weigh: Callable[[T], int] | None, ahead: int) -> None:
+        self.closed = asyncio.Event()  # the thread is through with the generator
+        self.error: BaseException | None = None
+        self._loop = loop
+        self._weigh = weigh
+        self._ahead = ahead
+        self._ready = asyncio.Event()
+        self._room = threading.Condition()  # guards everything below
+        self._values: list[T] = []
+        self._weight = 0
+        self._stopped = False
+        self._done = False
+        self._on_closed: Callable[[], None] | None = None
+
+    # -- on the worker thread
+
+    def fill(self, make: Callable[[], Iterable[T]]) -> None:
+        """Runs the generator to its end, or until the reader stops it."""
+        try:
+            source = iter(make())
+            try:
+                for value in source:
+                    if not self._put(value):
+                        break
+            finally:
+                close = getattr(source, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:  # whatever the user's code raises belongs to the reader
+            self.error = error
+        with self._room:
+            self._done = True
+        self._tell(self._finish)
+
+    def _put(self, value: T) -> bool:
+        weight = 1 if self._weigh is None else self._weigh(value)
+        with self._room:
+            while self._weight >= self._ahead and not self._stopped:
+                self._room.wait()
+            if self._stopped:
+                return False
+            self._values.append(value)
+            self._weight += weight
+            first = len(self._values) == 1
+        if first:
+            self._tell(self._ready.set)
+        return True
+
+    def _tell(self, callback: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # the loop is closed: nobody is left to tell
+            self._stopped = True
+
+    # -- on the event loop
+
+    async def take(self) -> list[T]:
+        """All values that are ready, waiting for the first; the empty list after the last."""
+        while True:
+            self._ready.clear()
+            with self._room:
+                values, self._values, self._weight = self._values, [], 0
+                done = self._done
+                self._room.notify()
+            if values or done:
+                return values
+            await self._ready.wait()
+
+    def stop(self) -> None:
+        """Tells the thread to close the generator once its current `next()` returns."""
+        with self._room:
+            self._stopped = True
+            self._room.notify()
+
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        """Calls back on the loop when the thread is through."""
+        self._on_closed = callback
+
+    def _finish(self) -> None:
+        self.closed.set()
+        self._ready.set()
+        if self._on_closed is not None:
+            self._on_closed()

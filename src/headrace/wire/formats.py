@@ -1,0 +1,133 @@
+"""The table of formats, and which of them answers a request (proactive negotiation, RFC 9110, section 12.1).
+
+A new format is one file and one row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from headrace.errors import NotAcceptable
+from headrace.wire.accept import parse_accept, preference
+from headrace.wire.decoding import Decoder
+from headrace.wire.document import DocumentDecoder, DocumentEncoder
+from headrace.wire.encoding import Encoder
+from headrace.wire.gathered import GatheredDecoder, GatheredEncoder
+from headrace.wire.ndjson import NdjsonDecoder, NdjsonEncoder
+from headrace.wire.raw import BytesDecoder, BytesEncoder
+from headrace.wire.sse import SseDecoder, SseEncoder
+from headrace.wire.text import TextDecoder, TextEncoder
+from headrace.wire.typed import StreamTypes
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One row of the table."""
+
+    name: str
+    media_types: tuple[str, ...]
+    encoder: Callable[[StreamTypes], Encoder]
+    decoder: Callable[[StreamTypes], Decoder]
+    only: Literal["text", "bytes"] | None = None  # the kind of item it is for; it takes on a declared media type
+    gathers: bool = False  # nothing is sent before the end is known
+    streams: bool = True
+    unary: bool = False
+
+
+# The order decides between formats that a client likes equally well. The default of an endpoint is in `_default`.
+FORMATS = (
+    Format("text", ("text/plain",), TextEncoder, TextDecoder, only="text", unary=True),
+    Format("bytes", ("application/octet-stream",), BytesEncoder, BytesDecoder, only="bytes", unary=True),
+    Format("ndjson", ("application/x-ndjson", "application/jsonl"), NdjsonEncoder, NdjsonDecoder),
+    Format("sse", ("text/event-stream",), SseEncoder, SseDecoder),
+    Format("json", ("application/json",), GatheredEncoder, GatheredDecoder, gathers=True),
+    Format(
+        "document", ("application/json",), DocumentEncoder, DocumentDecoder, gathers=True, streams=False, unary=True
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a request is answered in. `content_type` is the header's value, with its charset."""
+
+    format: Format
+    content_type: str
+    types: StreamTypes = field(repr=False)
+
+    def encoder(self) -> Encoder:
+        """A new encoder, for one stream."""
+        return self.format.encoder(self.types)
+
+
+def choose(accept: str | None, types: StreamTypes, *, unary: bool = False, media_type: str | None = None) -> Choice:
+    """Picks the format of an answer.
+
+    Args:
+        accept: the Accept header, or None where there is none.
+        types: the types of the stream, or of the one value.
+        unary: the endpoint returns one value instead of streaming.
+        media_type: what the endpoint declares its text or bytes to be, `audio/wav` or `text/markdown` for instance.
+
+    Raises:
+        NotAcceptable: nothing that the client accepts is available; the error names what is.
+    """
+    ranges = parse_accept(accept)
+    offers = list(_offers(types, unary, media_type))
+    best: tuple[tuple[float, int], _Offer] | None = None
+    for offer in offers:
+        liked = preference(ranges, _essence(offer.media_type), exact=offer.loses)
+        if liked is not None and (best is None or liked > best[0]):
+            best = liked, offer
+    if best is None:
+        available = list(dict.fromkeys(offer.media_type for offer in offers))
+        raise NotAcceptable(
+            f"none of the accepted media types is available; there are: {', '.join(available)}", available
+        )
+    offer = best[1]
+    return Choice(offer.format, _content_type(offer.media_type), types)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    format: Format
+    media_type: str
+    loses: bool  # the header and the footer would be lost: only for who asks for exactly this
+
+
+def _offers(types: StreamTypes, unary: bool, media_type: str | None) -> Iterator[_Offer]:
+    """All that would do, the default first, then in the order of the table."""
+    typed = types.header is not None or types.footer is not None
+    usable = [format_ for format_ in FORMATS if _usable(format_, types, unary)]
+    default = _default(types, unary, typed)
+    usable.sort(key=lambda format_: format_.name != default)
+    for format_ in usable:
+        declared = (media_type,) if media_type is not None and format_.only is not None else ()
+        for name in (*declared, *format_.media_types):
+            yield _Offer(format_, name, loses=typed and format_.only is not None)
+
+
+def _usable(format_: Format, types: StreamTypes, unary: bool) -> bool:
+    if format_.only is not None and format_.only != types.item.kind:
+        return False
+    return format_.unary if unary else format_.streams
+
+
+def _default(types: StreamTypes, unary: bool, typed: bool) -> str:
+    kind = types.item.kind
+    if kind == "json" or typed:
+        return "document" if unary else "ndjson"
+    return "text" if kind == "text" else "bytes"
+
+
+def _essence(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _content_type(media_type: str) -> str:
+    # Of the types used here only text has a charset; JSON is always UTF-8 (RFC 8259, section 8.1).
+    if media_type.lower().startswith("text/") and "charset=" not in media_type.lower():
+        return f"{media_type}; charset=utf-8"
+    return media_type
