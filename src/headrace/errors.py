@@ -31,7 +31,11 @@
     ├── WireError                   bytes that are not of the format; raised by decoders
     │   └── RecordTooLarge          a line, an event or a frame above the limit
     ├── SetupError                  the service could not be started; its __cause__ is the user's own error
-    └── DefinitionError             mistakes in the user's code, all of them, each with a code (HRnn)
+    ├── DefinitionError             mistakes in the user's code, all of them, each with a code (HRnn)
+    ├── ConfigError                 a setting that does not exist, or a wrong value (`headrace.config`)
+    ├── NoRequest                   `context` was read outside a request (`headrace.services.context`)
+    ├── InvalidCheckpoint           a model's file cannot be run (`headrace.engines.tiny.checkpoint`)
+    └── ResponseAborted             the connection is cut to tell a failure (`headrace.server.response`)
 
 `status` is what an HTTP client sees when nothing of the stream was sent yet; later the code travels inside the stream
 (`docs/wire-format.md`). Codes are part of the wire format and never change meaning.
@@ -321,7 +325,14 @@ class RecordTooLarge(WireError):
 
 
 class SetupError(HeadraceError):
-    """The service could not be started: its constructor or `on_start` raised. The cause is the user's own error."""
+    """The service could not be started. The cause is the user's own error.
+
+    `step` is what raised it: `__init__` or `on_start`; empty when neither did.
+    """
+
+    def __init__(self, message: str = "", step: str = "") -> None:
+        super().__init__(message)
+        self.step = step
 
 
 @dataclass(frozen=True, slots=True)

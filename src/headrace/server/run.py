@@ -63,6 +63,11 @@ class Server(uvicorn.Server):
         self._application.runtime.ready = False
         self.should_exit = True
 
+    def orphaned(self, pipe: int) -> None:
+        """The supervising process is gone."""
+        asyncio.get_running_loop().remove_reader(pipe)
+        self.handle_exit(signal.SIGTERM, None)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains, then waits a moment for the streams that were cut off to tell their clients so."""
         await super().shutdown(sockets)
@@ -70,12 +75,15 @@ class Server(uvicorn.Server):
             await asyncio.wait(self.server_state.tasks, timeout=TOLD_GRACE)
 
 
-async def serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+async def serve(
+    application: Application, listener: socket.socket, on_ready: Callable[[], None], pipe: int | None = None
+) -> int:
     """Starts the service, serves it until a signal, and stops it. Returns the exit code.
 
     Args:
         listener: bound; closed at the end.
         on_ready: called once, when requests are answered.
+        pipe: a descriptor that reads its end when the supervising process dies; that stops the server like a SIGTERM.
 
     Raises:
         SetupError: the service could not be started; nothing was served.
@@ -93,14 +101,18 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
             timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]  # uvicorn hands it to asyncio.wait_for
         )
         server = Server(config, application, on_ready)
+        if pipe is not None:
+            asyncio.get_running_loop().add_reader(pipe, server.orphaned, pipe)
         await server.serve([listener])
     return EXIT_STOPPED if server.interrupted else EXIT_OK
 
 
-def run(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+def run(
+    application: Application, listener: socket.socket, on_ready: Callable[[], None], pipe: int | None = None
+) -> int:
     """`serve`, on an event loop of its own: uvloop where it is installed."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve(application, listener, on_ready))
+        return runner.run(serve(application, listener, on_ready, pipe))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

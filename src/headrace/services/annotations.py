@@ -8,14 +8,13 @@ generator writes `Iterator[Item | Header[...] | Footer[...]]`. Leave out what th
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, get_args, get_origin
+from types import SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from headrace.wire.events import Footer, Header
+from headrace.wire.type_name import type_name
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -31,7 +30,10 @@ else:
         """`Stream[Item, Header, Footer]`, the annotation of a typed stream (see the head of this file)."""
 
         def __class_getitem__(cls, types: Any) -> Any:
-            item, header, footer = (*(types if isinstance(types, tuple) else (types,)), None, None)[:3]
+            types = types if isinstance(types, tuple) else (types,)
+            if not 1 <= len(types) <= 3:
+                raise TypeError(f"Stream takes an item type, a header and a footer, not {len(types)} types")
+            item, header, footer = (*types, None, None)[:3]
             members = [item]
             if header is not None:
                 members.append(Header[header])
@@ -65,9 +67,8 @@ def read_stream(annotation: Any) -> StreamAnnotation | None:
     Raises:
         TypeError: the annotation is a stream's and cannot be read: no item type, or two headers.
     """
+    annotation = plain(annotation)
     origin = get_origin(annotation) or annotation
-    if origin is Annotated:
-        return read_stream(get_args(annotation)[0])
     if origin is Stream:
         raise TypeError("Stream needs its item type: Stream[str], Stream[Item, Header, Footer]")
     if not is_stream_form(origin):
@@ -78,8 +79,12 @@ def read_stream(annotation: Any) -> StreamAnnotation | None:
     items: list[Any] = []
     headers: list[Any] = []
     footers: list[Any] = []
-    union = arguments[0]
-    for member in get_args(union) if get_origin(union) in (Union, UnionType) else (union,):
+    union = plain(arguments[0])
+    if get_origin(union) not in (Union, UnionType):
+        members: tuple[Any, ...] = (arguments[0],)
+    else:
+        members = get_args(union)
+    for member in members:
         kind = get_origin(member) or member
         if kind in (Header, Footer):
             (headers if kind is Header else footers).append((get_args(member) or (Any,))[0])
@@ -95,7 +100,34 @@ def read_stream(annotation: Any) -> StreamAnnotation | None:
     )
 
 
+def plain(annotation: Any) -> Any:
+    """An annotation without its metadata, and what a `type X = ...` stands for."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        else:
+            return annotation
+
+
+def resolve(annotation: Any, function: Callable[..., Any], owner: type) -> Any:
+    """The type that an annotation of a method names, its metadata kept.
+
+    Names are looked up where the function stands, then in the class, as they would be without
+    `from __future__ import annotations`. Raises whatever the user's expression raises.
+    """
+    holder = SimpleNamespace(
+        __annotations__={"it": annotation}, __type_params__=getattr(function, "__type_params__", ())
+    )
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    try:
+        return get_type_hints(holder, names, include_extras=True)["it"]
+    except NameError:
+        inside = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
+        return get_type_hints(holder, names, inside, include_extras=True)["it"]
+
+
 def type_text(annotation: Any) -> str:
-    """An annotation as people write it: without module names."""
-    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)", r"\1", text)
+    """An annotation as people write it: without module names and metadata; one that is still text, as it is."""
+    return annotation if isinstance(annotation, str) else type_name(annotation)

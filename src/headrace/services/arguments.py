@@ -2,11 +2,12 @@
 
 By default all of them come from one JSON object. One parameter may be the request's body itself: `bytes` takes it
 whole, `AsyncIterator[bytes]` as it arrives, `AsyncIterator[T]` as NDJSON lines. The others then come from the query,
-as all do for `GET`. What comes from the query must be scalars.
+as all do for `GET`. What comes from the query must be scalars, each given once.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -14,19 +15,22 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, Required, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic_core import SchemaError, from_json, to_json
 from typing_extensions import TypedDict
 
 from headrace.errors import InvalidArguments, MalformedBody
+from headrace.services.annotations import plain
 from headrace.services.example import example_of
+from headrace.services.refusals import pointer, refusal, shortened
+from headrace.services.structs import builtins_of, struct_annotation, struct_type
 from headrace.wire.codec import Codec, codec_for
 
-ERRORS_SHOWN = 8
-"""More errors than this are counted and not listed."""
-
-DETAIL_CHARACTERS = 160
-
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
+
+UNCHECKABLE = (PydanticUserError, SchemaError, NameError, TypeError, ValueError, RecursionError)
+"""What pydantic raises for a type that it has no schema for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,81 +50,145 @@ class Arguments:
 
     Attributes:
         body: the parameter that takes the body itself, if there is one.
-        required: whether at least one of the others has no default.
+        required: whether at least one of the others must be given.
     """
 
     def __init__(self, name: str, parameters: Sequence[inspect.Parameter], body: BodyParameter | None) -> None:
-        """Raises TypeError when pydantic cannot check one of the types."""
+        """Raises TypeError when one of the types cannot be checked."""
         self.body = body
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self.required = len(self._defaults) < len(parameters)
+        types = {p.name: p.annotation for p in parameters}
+        try:
+            self._adapter = self._adapt(name, types)
+        except UNCHECKABLE:
+            types = {name: struct_annotation(annotation) for name, annotation in types.items()}
+            try:
+                self._adapter = self._adapt(name, types)
+            except UNCHECKABLE as error:
+                raise TypeError(_reason(error)) from error
+        try:
+            self._schema = self._describe(types)
+        except UNCHECKABLE as error:
+            raise TypeError(_reason(error)) from error
+        self._example = self._fitting_example()
+        self.required = bool(self._schema.get("required"))
+
+    def _adapt(self, name: str, types: Mapping[str, Any]) -> TypeAdapter[dict[str, Any]]:
         # A TypedDict and not a model: any parameter name is allowed, and a value left out stays out, so that the
         # method's own default counts.
         make: Any = TypedDict
-        schema = make(
-            name, {p.name: (NotRequired if p.name in self._defaults else Required)[p.annotation] for p in parameters}
-        )
-        schema.__pydantic_config__ = ConfigDict(extra="forbid")
-        try:
-            self._adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(schema)
-        except PydanticSchemaGenerationError as error:
-            raise TypeError(str(error).splitlines()[0]) from error
+        members = {each: (NotRequired if each in self._defaults else Required)[types[each]] for each in types}
+        schema = make(name, members)
+        schema.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+        return TypeAdapter(schema)
 
     def from_json(self, data: bytes) -> dict[str, Any]:
-        """The values from a JSON object.
+        """The values from a JSON object; no bytes at all stand for an empty one, and the last of equal names counts.
 
         Raises:
             MalformedBody: not JSON.
             InvalidArguments: JSON that does not fit.
         """
+        data = data or b"{}"
+        if b"NaN" in data or b"Infinity" in data:  # pydantic reads both, RFC 8259 does not; they may stand in a text
+            try:
+                from_json(data, allow_inf_nan=False)
+            except ValueError as error:
+                raise _not_json(str(error)) from None
         try:
-            return self._adapter.validate_json(data or b"{}")
+            return self._adapter.validate_json(data)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            if first["type"] == "json_invalid":
-                raise MalformedBody(f"the body is not JSON: {first['msg'].removeprefix('Invalid JSON: ')}") from None
-            raise self._invalid(error) from None
+            if error.error_count() == 1 and (first := error.errors(include_input=False)[0])["type"] == "json_invalid":
+                raise _not_json(first["msg"].removeprefix("Invalid JSON: ")) from None
+            raise refusal(error, from_json(data), self.example()) from None
 
     def from_query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """The values from the pairs of a query.
 
         Raises:
-            InvalidArguments: they do not fit.
+            InvalidArguments: they do not fit, or a name is given twice.
         """
+        texts: dict[str, str] = {}
+        for name, text in pairs:
+            if name in texts:
+                where = shortened(pointer([name]), 80)
+                entry = {"pointer": where, "detail": "given more than once", "type": "repeated"}
+                raise InvalidArguments(f"{where}: given more than once", [entry], self.example())
+            texts[name] = text
         try:
-            return self._adapter.validate_strings(dict(pairs))
+            return self._adapter.validate_strings(texts)
         except ValidationError as error:
-            raise self._invalid(error) from None
-
-    def _invalid(self, error: ValidationError) -> InvalidArguments:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        errors = [
-            {"pointer": _pointer(each["loc"]), "detail": each["msg"][:DETAIL_CHARACTERS], "type": each["type"]}
-            for each in found[:ERRORS_SHOWN]
-        ]
-        more = f" (and {len(found) - ERRORS_SHOWN} more)" if len(found) > ERRORS_SHOWN else ""
-        where = errors[0]["pointer"] or "the body"
-        return InvalidArguments(f"{where}: {errors[0]['detail']}{more}", errors, self.example())
+            literals = {str(each["loc"][0]) for each in error.errors() if each["type"] == "literal_error"}
+            if literals:  # pydantic does not read Literal[1, 2] from text
+                values = {name: _json_or_text(text) if name in literals else text for name, text in texts.items()}
+                try:
+                    return self._adapter.validate_python(values)
+                except ValidationError:
+                    pass
+            raise refusal(error, texts, self.example()) from None
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the object, defaults included."""
-        schema = self._adapter.json_schema()
-        for name, default in self._defaults.items():
-            try:
-                schema["properties"][name]["default"] = json.loads(json.dumps(default))
-            except (TypeError, ValueError):
-                continue  # a default that JSON cannot say: the parameter is shown as optional
-        return schema
+        """The JSON Schema of the object, with those defaults that JSON can say and that fit."""
+        return copy.deepcopy(self._schema)
 
     def example(self) -> Any:
-        """An object that fits: what the user can send to see the endpoint work."""
-        return example_of(self.schema())
+        """An object that fits: what the user can send to see the endpoint work.
+
+        For types with rules that no schema tells, a pattern or a validator of the user's, it is the nearest guess.
+        """
+        return copy.deepcopy(self._example)
 
     def unfit_for_query(self) -> list[str]:
         """The parameters that no query can carry."""
-        schema = self.schema()
-        definitions = schema.get("$defs", {})
-        return [name for name, each in schema.get("properties", {}).items() if not _is_scalar(each, definitions)]
+        definitions = self._schema.get("$defs", {})
+        return [name for name, each in self._schema.get("properties", {}).items() if not _is_scalar(each, definitions)]
+
+    def _describe(self, types: Mapping[str, Any]) -> dict[str, Any]:
+        schema = self._adapter.json_schema(schema_generator=_Schema)
+        members = schema.get("properties", {})
+        for name, annotation in types.items():
+            if struct := struct_type(annotation):
+                described = dict(struct.schema)
+                schema["$defs"] = {**described.pop("$defs", {}), **schema.get("$defs", {})}
+                members[name] = {**described, "title": members[name].get("title", name)}
+        for name, default in self._defaults.items():
+            if name in members:  # not if it goes by an alias
+                members[name] |= self._default(name, default)
+        return schema
+
+    def _default(self, name: str, default: Any) -> dict[str, Any]:
+        try:
+            data = to_json({name: default}, fallback=builtins_of, inf_nan_mode="constants")
+            value = from_json(data, allow_inf_nan=False)[name]
+        except (ValueError, TypeError, RecursionError):
+            return {}  # JSON cannot say it: the parameter is shown as optional
+        return {"default": value} if self._accepts(name, value) else {}
+
+    def _accepts(self, name: str, value: Any) -> bool:
+        """Whether one argument alone gives no error of its own."""
+        try:
+            self._adapter.validate_json(json.dumps({name: value}))
+        except ValidationError as error:
+            return all(each["loc"][0] != name for each in error.errors())
+        except Exception:  # a validator of the user's that stumbles over it
+            return False
+        return True
+
+    def _fitting_example(self) -> Any:
+        guesses = [example_of(self._schema), example_of(self._schema, believe=False)]
+        for guess in guesses:
+            try:
+                self._adapter.validate_json(json.dumps(guess))
+            except Exception:  # validators are the user's: anything can come out
+                continue
+            return guess
+        return guesses[0]
+
+
+class _Schema(GenerateJsonSchema):
+    """Leaves out defaults that JSON cannot say, without a warning."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
 
 def body_parameter(parameter: inspect.Parameter) -> BodyParameter | None:
@@ -129,16 +197,31 @@ def body_parameter(parameter: inspect.Parameter) -> BodyParameter | None:
     Raises:
         TypeError: an iterator whose items pydantic cannot check.
     """
-    if parameter.annotation is bytes:
+    annotation = plain(parameter.annotation)
+    if annotation is bytes:
         return BodyParameter(parameter.name, None)
-    if get_origin(parameter.annotation) is AsyncIterator:
-        return BodyParameter(parameter.name, codec_for(get_args(parameter.annotation)[0]))
+    if get_origin(annotation) is AsyncIterator:
+        return BodyParameter(parameter.name, codec_for(get_args(annotation)[0]))
     return None
 
 
-def _pointer(location: Sequence[str | int]) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
+def _not_json(reason: str) -> MalformedBody:
+    return MalformedBody(f"the body is not JSON: {reason}")
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        return text
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what pydantic says, without its advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        lines[-1 if isinstance(error, SchemaError) else 0].partition(". Set ")[0].rstrip(".") if lines else "no reason"
+    )
 
 
 def _is_scalar(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
+from headrace.errors import DefinitionError, Mistake
+from headrace.services.mistakes import place_of
+
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
@@ -26,12 +29,16 @@ class ServiceOptions:
 
 @dataclass(frozen=True, slots=True)
 class EndpointOptions:
-    """What `@endpoint(...)` was given; None where the definition chooses."""
+    """What `@endpoint(...)` was given, right or wrong; None where the definition chooses.
+
+    `positional` is what stood there without a name, as in `@endpoint("/write")`: a mistake, kept to be told.
+    """
 
     path: str | None = None
     methods: tuple[str, ...] = ("POST",)
     media_type: str | None = None
     summary: str | None = None
+    positional: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,14 @@ class Bound(Generic[S]):
     service: type[S]
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NoMethod:
+    """Something that `@endpoint` marked and that takes no mark of its own, kept in its place to be told of."""
+
+    def __init__(self, func: Any, options: EndpointOptions) -> None:
+        self.func = func
+        setattr(self, ENDPOINT, options)
 
 
 class _Bind:
@@ -62,18 +77,31 @@ def service(cls: type | None = None, /, *, name: str | None = None) -> Any:
     """Makes a class a service. Its constructor runs once per replica, and is the place to load a model.
 
     Methods `on_start` and `on_stop`, sync or async, are called after the constructor and before the process ends.
+    `on_stop` is called once, and only for a service that has started: not when `on_start` raised.
 
     Args:
         name: the service's name in logs, metrics and documentation; the class's own by default.
+
+    Raises:
+        DefinitionError: HR17, it stands above something that is not a class.
     """
 
     def mark(cls: C) -> C:
+        if not isinstance(cls, type):
+            raise DefinitionError([_not_a_class(cls)])
         setattr(cls, SERVICE, ServiceOptions(name=name or cls.__name__))
         if "bind" not in vars(cls):
             setattr(cls, "bind", _Bind())  # noqa: B010
         return cls
 
     return mark if cls is None else mark(cls)
+
+
+def _not_a_class(marked: Any) -> Mistake:
+    name = getattr(marked, "__name__", repr(marked))
+    fix = f"@service(name={marked!r})" if isinstance(marked, str) else "@service\nclass Chat:"
+    place = place_of(marked) if callable(marked) else None
+    return Mistake("HR17", f"{name} is not a class", place, "A service is a class; its methods are the endpoints.", fix)
 
 
 @overload
@@ -87,7 +115,7 @@ def endpoint(
     summary: str | None = None,
 ) -> Callable[[F], F]: ...
 def endpoint(
-    function: Callable[..., Any] | None = None,
+    function: Callable[..., Any] | str | None = None,
     /,
     *,
     path: str | None = None,
@@ -102,14 +130,19 @@ def endpoint(
         methods: HTTP methods. `GET` takes its arguments from the query, and is for endpoints whose parameters are all
             scalars; it makes an endpoint usable from a browser's `EventSource`.
         media_type: what the bytes of a `bytes` stream are (`audio/wav`), or the text of a `str` stream
-        (`text/markdown`). summary: one line for the documentation; the first line of the docstring by default.
+            (`text/markdown`).
+        summary: one line for the documentation; the first line of the docstring by default.
     """
 
-    def mark(function: F) -> F:
-        if isinstance(methods, str):
-            raise TypeError(f'methods={methods!r} is one string; write methods=("{methods}",)')
-        names = tuple(method.upper() for method in methods)
-        setattr(function, ENDPOINT, EndpointOptions(path, names, media_type, summary))
+    positional = function if isinstance(function, str) else None
+    names: Any = methods if isinstance(methods, str) else tuple(str(method).upper() for method in methods)
+    options = EndpointOptions(path, names, media_type, summary, positional)
+
+    def mark(function: Any) -> Any:
+        try:
+            setattr(function, ENDPOINT, options)
+        except AttributeError:
+            return NoMethod(function, options)
         return function
 
-    return mark if function is None else mark(function)
+    return mark if function is None or positional is not None else mark(function)

@@ -6,16 +6,18 @@ Nothing here runs the user's code: `define` reads the class that the decorators 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.errors import DefinitionError, Mistake
-from headrace.services.decorators import ENDPOINT, SERVICE, ServiceOptions
+from headrace.services.constructor import constructor_mistakes
+from headrace.services.decorators import ENDPOINT, SERVICE, Bound, EndpointOptions, ServiceOptions
 from headrace.services.endpoint import EndpointDefinition, read_endpoint
 from headrace.services.mistakes import place_of, place_of_class
 
 RESERVED_PATHS = ("/livez", "/readyz", "/metrics", "/openapi.json", "/streams")
+
+HOOKS = ("on_start", "on_stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +30,28 @@ class ServiceDefinition:
     endpoints: tuple[EndpointDefinition, ...]
 
 
-def define(service: type) -> ServiceDefinition:
-    """Reads a class marked with `@service`.
+def define(target: type | Bound[Any]) -> ServiceDefinition:
+    """Reads a class marked with `@service`, or one bound to the arguments of its constructor.
 
     Raises:
-        DefinitionError: with all mistakes of all endpoints.
+        DefinitionError: with all mistakes of all endpoints; of a bound one, also those in the constructor's arguments.
     """
+    service = target.service if isinstance(target, Bound) else target
+    if not isinstance(service, type):
+        raise DefinitionError([_not_a_class(service)])
     options: ServiceOptions | None = vars(service).get(SERVICE)
     if options is None:
         raise DefinitionError([_not_a_service(service)])
-    mistakes: list[Mistake] = []
-    endpoints: list[tuple[EndpointDefinition, Callable[..., Any]]] = []
-    for name, function in _marked(service):
-        endpoint, wrong = read_endpoint(service.__name__, name, function)
+    mistakes = constructor_mistakes(target) if isinstance(target, Bound) else []
+    mistakes += _hook_mistakes(service)
+    endpoints: list[tuple[EndpointDefinition, Any]] = []
+    marked = _marked(service)
+    for name, (value, marks) in marked.items():
+        endpoint, wrong = read_endpoint(service, name, value, marks)
         mistakes += wrong
         if endpoint is not None:
-            endpoints.append((endpoint, function))
-    if not endpoints and not mistakes:
+            endpoints.append((endpoint, value))
+    if not marked:
         mistakes.append(_no_endpoint(service))
     mistakes += _path_clashes(endpoints)
     if mistakes:
@@ -57,16 +64,57 @@ def define(service: type) -> ServiceDefinition:
     )
 
 
-def _marked(service: type) -> list[tuple[str, Callable[..., Any]]]:
+def _marked(service: type) -> dict[str, tuple[Any, EndpointOptions]]:
     """The marked methods, base classes first; one that overrides a marked one without marking it is no endpoint."""
-    found: dict[str, Callable[..., Any]] = {}
+    found: dict[str, tuple[Any, EndpointOptions]] = {}
     for base in reversed(service.__mro__):
         for name, value in vars(base).items():
-            if hasattr(value, ENDPOINT):
-                found[name] = value
+            options = _mark_of(value)
+            if options is not None:
+                found[name] = (value, options)
             else:
                 found.pop(name, None)
-    return list(found.items())
+    return found
+
+
+def _mark_of(value: Any) -> EndpointOptions | None:
+    """What `@endpoint` left on a value, or on the function that a property or the like holds."""
+    for each in (value, *(getattr(value, name, None) for name in ("fget", "func"))):
+        options = getattr(each, ENDPOINT, None)
+        if isinstance(options, EndpointOptions):
+            return options
+    return None
+
+
+def _hook_mistakes(service: type) -> list[Mistake]:
+    """HR06 and HR18 for an `on_start` or `on_stop` that would never run."""
+    mistakes: list[Mistake] = []
+    for name in HOOKS:
+        hook = inspect.unwrap(inspect.getattr_static(service, name, None))
+        label, fix = f"{service.__name__}.{name}", f"async def {name}(self) -> None:"
+        if not inspect.isfunction(hook):
+            continue
+        if inspect.isgeneratorfunction(hook) or inspect.isasyncgenfunction(hook):
+            why = f"{name} is called, not iterated, and a generator that nobody iterates does nothing."
+            mistakes.append(Mistake("HR06", f"{label} yields, so it would never run", place_of(hook), why, fix))
+        needed = [each for each in inspect.signature(hook).parameters.values() if each.default is each.empty]
+        needed = [each for each in needed if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        if len(needed) > 1:
+            what = f"{label}({needed[1].name}): nothing is passed to {name}"
+            why = "What the service needs comes through its constructor."
+            mistakes.append(Mistake("HR18", what, place_of(hook, needed[1].name), why, fix))
+    return mistakes
+
+
+def _not_a_class(target: Any) -> Mistake:
+    name = type(target).__name__
+    return Mistake(
+        "HR02",
+        f"an object of {name} cannot be served",
+        None,
+        "headrace constructs the service itself, once per replica.",
+        f"app = {name}.bind(...)",
+    )
 
 
 def _not_a_service(service: type) -> Mistake:
@@ -89,7 +137,7 @@ def _no_endpoint(service: type) -> Mistake:
     )
 
 
-def _path_clashes(endpoints: list[tuple[EndpointDefinition, Callable[..., Any]]]) -> list[Mistake]:
+def _path_clashes(endpoints: list[tuple[EndpointDefinition, Any]]) -> list[Mistake]:
     mistakes: list[Mistake] = []
     taken: dict[str, str] = {}
     for endpoint, function in endpoints:

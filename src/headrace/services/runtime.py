@@ -41,9 +41,9 @@ class Runtime:
     """
 
     def __init__(self, target: type | Bound[Any], settings: Settings, metrics: Metrics) -> None:
-        """Raises DefinitionError with every mistake of the class."""
+        """Raises DefinitionError with every mistake of the class and of what it is bound to."""
         self._bound = target if isinstance(target, Bound) else Bound(target)
-        self.definition = define(self._bound.service)
+        self.definition = define(self._bound)
         self.settings = settings
         self.metrics = metrics
         self.started = False
@@ -63,29 +63,27 @@ class Runtime:
             SetupError: the user's code raised; that is its cause.
         """
         self._window = Window()
+        step = "__init__"
         try:
-            self._instance = self._bound.service(*self._bound.args, **self._bound.kwargs)
-            await self._hook("on_start")
-        except Exception as error:
-            raise SetupError(f"{self.definition.name} could not be started: {type(error).__name__}: {error}") from error
+            instance = self._bound.service(*self._bound.args, **self._bound.kwargs)
+            step = "on_start"
+            await _call(instance, step)
+        except (Exception, SystemExit) as error:  # sys.exit in a constructor must not take the server along unheard
+            reason = f"{self.definition.name} could not be started: {type(error).__name__}: {error}"
+            raise SetupError(reason, step) from error
+        self._instance = instance
         self.started = self.ready = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.ready = False
+        """Calls the service's `on_stop`, once; what it raises is logged."""
+        was_ready, self.ready = self.ready, False
+        if not was_ready:
+            return
         try:
-            await self._hook("on_stop")
+            await _call(self._instance, "on_stop")
         except Exception:
             logger.exception("%s.on_stop failed", self.definition.name)
-
-    async def _hook(self, name: str) -> None:
-        hook = getattr(self._instance, name, None)
-        if hook is None:
-            return
-        if inspect.iscoroutinefunction(hook):
-            await hook()
-        else:
-            await asyncio.get_running_loop().run_in_executor(None, hook)
 
     def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink) -> Stream:
         """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs."""
@@ -128,6 +126,16 @@ class Runtime:
         if endpoint.streams:
             return drive_async(call) if endpoint.is_async else drive_sync(call, self._threads)
         return drive_call(call if endpoint.is_async else lambda: self._threads.call(call))
+
+
+async def _call(instance: Any, name: str) -> None:
+    """Calls a hook of the service if it has one: async on the loop, sync on a thread."""
+    hook = getattr(instance, name, None)
+    if hook is None:
+        return
+    result = hook() if inspect.iscoroutinefunction(hook) else await asyncio.to_thread(hook)
+    if inspect.isawaitable(result):  # also what a decorator that is not async itself passes on
+        await result
 
 
 def new_stream_id() -> str:

@@ -23,11 +23,13 @@ class Heartbeat:
         self._timer = self._loop.call_later(interval, self._look)
 
     def _look(self) -> None:
-        quiet = self._loop.time() - self._outlet.written_at
-        if quiet >= self._interval and not self._outlet.writing:
+        left = self._outlet.written_at + self._interval - self._loop.time()
+        if left <= 0 and self._outlet.writing:  # the peer does not read: look again soon
+            left = self._interval / 10
+        elif left <= 0:
             self._outlet.beat(self._record)
-            quiet = 0.0
-        self._timer = self._loop.call_later(max(self._interval - quiet, self._interval / 10), self._look)
+            left = self._interval
+        self._timer = self._loop.call_later(left, self._look)
 
     def stop(self) -> None:
         """No further beat."""

@@ -49,10 +49,10 @@ class Places:
 
     def give_back(self, turn: Turn) -> None:
         """Ends a turn: frees its place for the first in the queue, or leaves the queue if it had none yet."""
-        if turn in self._queue:
-            self._queue.remove(turn)
-        elif turn.done() and not turn.cancelled() and turn.exception() is None:
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
             self._pass_on()
+        elif turn in self._queue:
+            self._queue.remove(turn)
 
     def _pass_on(self) -> None:
         while self._queue:

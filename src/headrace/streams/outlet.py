@@ -11,10 +11,11 @@ What gathers is bounded by `HIGH_WATER`; past that the generator waits for the p
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from headrace.errors import AnswerTooLarge
+from headrace.errors import AnswerTooLarge, ClientGone
 
 HIGH_WATER = 64 * 1024
 """Bytes that may gather before the generator waits."""
@@ -42,14 +43,21 @@ class Sink(Protocol):
 class Outlet(Protocol):
     """Takes records one by one.
 
-    `written_at` is when something was written last, in loop time.
+    `written_at` is when something was written last, in loop time. `on_failure` is told when a write fails that nobody
+    waits for.
     """
 
     written_at: float
+    on_failure: Callable[[Exception], None] | None
 
     @property
     def writing(self) -> bool:
         """Whether a write is under way: interrupting it would leave the wire in a state that nobody knows."""
+        ...
+
+    @property
+    def torn(self) -> bool:
+        """Whether records were lost: a write failed, was interrupted or was given up. Nothing follows after that."""
         ...
 
     def put(self, record: bytes) -> Awaitable[None] | None:
@@ -72,12 +80,16 @@ class Outlet(Protocol):
         """Writes what is left and then the ending, and closes cleanly."""
         ...
 
+    def drop(self) -> None:
+        """Gives up what is not written yet, and interrupts a write that nobody waits for."""
+        ...
+
     def beat(self, record: bytes) -> None:
         """Sends a heartbeat soon, without waiting for the peer; an empty one sends the head alone."""
         ...
 
-    def after_write(self, callback: Callable[[], None]) -> None:
-        """Calls back when the write under way is through; `writing` must be True."""
+    def written(self) -> asyncio.Future[None]:
+        """Done when the write under way is through; `writing` must be True."""
         ...
 
 
@@ -91,7 +103,7 @@ class Window:
         self._due = 0.0
 
     def open(self, outlet: JoiningOutlet) -> None:
-        """Calls `outlet.let_go()` once per window until that returns False."""
+        """Calls `outlet.let_go()` when the window closes, once per window until that returns False."""
         if not self._open:
             self._schedule()
         self._open.append(outlet)
@@ -112,15 +124,17 @@ class JoiningOutlet:
     """Writes the first record of an idle stream at once and joins what follows (see the head of this file)."""
 
     __slots__ = (
-        "_after_write",
+        "_away",
+        "_behind",
         "_busy",
-        "_flushing",
+        "_error",
         "_gathered",
         "_records",
         "_sink",
-        "_touched",
         "_window",
-        "error",
+        "_written",
+        "_wrote",
+        "on_failure",
         "writing",
         "written_at",
     )
@@ -130,34 +144,43 @@ class JoiningOutlet:
         self._window = window
         self._records: list[bytes] = []
         self._gathered = 0
-        self._busy = False  # in the window: written to a moment ago
-        self._touched = False
-        self._flushing: asyncio.Task[None] | None = None
-        self._after_write: Callable[[], None] | None = None
+        self._busy = False  # written to a moment ago: in the window, or away from it
+        self._away = False  # until the write under way is through, however long the peer takes
+        self._wrote = False  # since the window closed last
+        self._behind: asyncio.Task[None] | None = None  # the last write that nobody waits for
+        self._error: Exception | None = None  # what made the wire unusable
+        self._written: asyncio.Future[None] | None = None
+        self.on_failure: Callable[[Exception], None] | None = None
         self.writing = False
-        self.error: Exception | None = None
         self.written_at = 0.0  # loop time
+
+    @property
+    def torn(self) -> bool:
+        """See `Outlet.torn`."""
+        return self._error is not None
 
     def put(self, record: bytes) -> Awaitable[None] | None:
         """See `Outlet.put`."""
         if not record:
             return None
         self._records.append(record)
-        return self._took(len(record))
+        if not self._busy:
+            return self._lead()
+        self._gathered += len(record)
+        return None if self._gathered < HIGH_WATER else self._flush_full()
 
     def put_all(self, records: list[bytes]) -> Awaitable[None] | None:
         """See `Outlet.put_all`."""
         self._records += filter(None, records)
-        return self._took(sum(map(len, records)))
-
-    def _took(self, size: int) -> Awaitable[None] | None:
-        self._touched = True
         if not self._busy:
-            self._busy = True
-            self._window.open(self)
-            return self.flush()
-        self._gathered += size
-        return self._flush_full() if self._gathered >= HIGH_WATER else None
+            return self._lead()
+        self._gathered += sum(map(len, records))
+        return None if self._gathered < HIGH_WATER else self._flush_full()
+
+    def _lead(self) -> Awaitable[None]:
+        self._busy = True
+        self._window.open(self)
+        return self.flush()
 
     async def _flush_full(self) -> None:
         await self.flush()
@@ -165,44 +188,58 @@ class JoiningOutlet:
 
     async def flush(self) -> None:
         """Writes what has gathered, after any write that is under way. Raises what the sink raised."""
-        while self._flushing is not None:
-            await asyncio.wait((self._flushing,))
-        if self.error is not None:
-            raise self.error
+        await self._come_through()
         if self._records:
             await self._write()
 
+    async def _come_through(self) -> None:
+        while self._behind is not None and not self._behind.done():
+            await asyncio.wait((self._behind,))
+        if self._error is not None:
+            raise self._error
+
     def let_go(self) -> bool:
-        """The window closes: writes what has gathered. False when this outlet was idle for a whole window."""
-        if not self._touched and not self.writing:
+        """The window closes: writes what has gathered.
+
+        False when this outlet was idle for a whole window, and when the peer does not read: a timer that waited for
+        that one would never rest. The outlet comes back by itself.
+        """
+        if self.writing:
+            self._away = True
+            return False
+        if self._error is not None or not (self._records or self._wrote):
             self._busy = False
             return False
-        self._touched = False
-        if self._records and not self.writing:
-            self._flushing = asyncio.get_running_loop().create_task(self._flush_behind())
+        self._wrote = False
+        # A write behind that has not begun is not `writing` yet: a loop may run the next timer before a new task.
+        if self._records and (self._behind is None or self._behind.done()):
+            self._behind = asyncio.get_running_loop().create_task(self._write_behind())
         return True
 
-    async def _flush_behind(self) -> None:
+    async def _write_behind(self) -> None:
         try:
             await self._write()
-        except Exception as error:  # told to the owner at its next flush
-            self.error = error
-        finally:
-            self._flushing = None
+        except Exception as error:  # `flush` and `finish` raise it too, but a silent generator calls neither
+            if self.on_failure is not None:
+                self.on_failure(error)
 
     async def finish(self, record: bytes) -> None:
         """See `Outlet.finish`."""
-        while self._flushing is not None:
-            await asyncio.wait((self._flushing,))
-        if self.error is not None:
-            raise self.error
+        await self._come_through()
         records, self._records = [*self._records, record], []
         await self._sink.finish(records)
+
+    def drop(self) -> None:
+        """See `Outlet.drop`."""
+        if self.writing or self._records:
+            self._error = self._error or _interrupted()
+        self._records = []
+        if self._behind is not None:
+            self._behind.cancel()
 
     def beat(self, record: bytes) -> None:
         """See `Outlet.beat`. Leaves when the window closes, so that no task of the stream's own is needed."""
         self._records.append(record)
-        self._touched = True
         if not self._busy:
             self._busy = True
             self._window.open(self)
@@ -210,30 +247,45 @@ class JoiningOutlet:
     async def _write(self) -> None:
         records, self._records, self._gathered = self._records, [], 0
         self.written_at = asyncio.get_running_loop().time()
-        self.writing = True
+        self.writing = self._wrote = True
         try:
             await self._sink.write(records)
+        except Exception as error:
+            self._error = error
+            raise
+        except BaseException:
+            self._error = self._error or _interrupted()
+            raise
         finally:
             self.writing = False
-            if self._after_write is not None:
-                self._after_write()
+            if self._written is not None and not self._written.done():
+                self._written.set_result(None)
+            if self._away:
+                self._away = False
+                self._window.open(self)
 
-    def after_write(self, callback: Callable[[], None]) -> None:
-        """See `Outlet.after_write`."""
-        self._after_write = callback
+    def written(self) -> asyncio.Future[None]:
+        """See `Outlet.written`."""
+        if self._written is None or self._written.done():
+            self._written = asyncio.get_running_loop().create_future()
+        return self._written
+
+
+def _interrupted() -> ClientGone:
+    return ClientGone("the writes to the client were broken off")
 
 
 class HoldingOutlet:
     """Keeps every record until the end is known, for formats whose status line tells the ending."""
 
-    writing = False
+    writing = torn = False
+    on_failure: Callable[[Exception], None] | None = None
     written_at = 0.0
 
     def __init__(self, sink: Sink, limit: int) -> None:
         self._sink = sink
-        self._records: list[bytes] = []
         self._limit = limit
-        self._size = 0
+        self._held = io.BytesIO()  # one run of bytes: small records in a list take ten times their size
 
     def put(self, record: bytes) -> None:
         """Keeps the record.
@@ -241,13 +293,12 @@ class HoldingOutlet:
         Raises:
             AnswerTooLarge: the answer passed the limit.
         """
-        self._size += len(record)
-        if self._size > self._limit:
-            self._records.clear()
+        self._held.write(record)
+        if self._held.tell() > self._limit:
+            self.drop()
             raise AnswerTooLarge(
                 f"the gathered answer passed {self._limit} bytes; ask for a streaming format, e.g. application/x-ndjson"
             )
-        self._records.append(record)
 
     def put_all(self, records: list[bytes]) -> None:
         """Keeps the records; otherwise as `put`."""
@@ -259,10 +310,15 @@ class HoldingOutlet:
 
     async def finish(self, record: bytes) -> None:
         """See `Outlet.finish`."""
-        await self._sink.finish([*self._records, record])
+        await self._sink.finish([self._held.getvalue(), record])
+
+    def drop(self) -> None:
+        """See `Outlet.drop`."""
+        self._held = io.BytesIO()
 
     def beat(self, record: bytes) -> None:
         """The status line waits for the end."""
 
-    def after_write(self, callback: Callable[[], None]) -> None:
+    def written(self) -> asyncio.Future[None]:
         """There is never a write under way."""
+        raise AssertionError("ask only while `writing`")

@@ -1,7 +1,7 @@
 """Drives the user's code and puts what it makes into an outlet.
 
-Three kinds of code, one contract: the driver makes the generator inside its `try`, closes it in its `finally`, and
-raises what the user's code raised. A generator that never waits is made to: every `TURN_ITEMS` items or
+Three kinds of code, one contract: the driver makes the generator, closes it however it is left, and raises what the
+user's code raised. A generator that never waits is made to: every `TURN_ITEMS` items or
 `TURN_SECONDS`, whichever comes first, the loop gets its turn, so that one stream cannot starve the others and can
 always be stopped.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
+from headrace.streams.closing import AsyncClosing, Closing
 from headrace.streams.outlet import HIGH_WATER, Outlet
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
@@ -29,8 +30,8 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
 
     async def drive(recorder: Recorder, outlet: Outlet) -> None:
         record, put, clock = recorder.record, outlet.put, time.monotonic
-        source = make()
-        try:
+        source = aiter(make())
+        async with AsyncClosing(source):
             count, since = 0, clock()
             async for value in source:
                 waiting = put(record(value))
@@ -42,9 +43,6 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
                     await outlet.flush()
                     await asyncio.sleep(0)
                     count, since = 0, clock()
-        finally:
-            if isinstance(source, AsyncGenerator):
-                await source.aclose()
 
     return drive
 
@@ -53,24 +51,23 @@ def drive_sync(make: Callable[[], Iterable[Any]], threads: Threads) -> Drive:
     """A sync generator, on a worker thread; its values are encoded there too."""
 
     async def drive(recorder: Recorder, outlet: Outlet) -> None:
-        def records() -> Iterable[bytes]:
-            source = make()
-            try:
+        def records() -> Iterator[bytes]:
+            source = iter(make())
+            with Closing(source):
                 for value in source:
                     yield recorder.record(value)
-            finally:
-                close = getattr(source, "close", None)
-                if close is not None:
-                    close()
 
         bursts = threads.bursts(records, weigh=len, ahead=HIGH_WATER)
+        put = 0
         try:
-            async for burst in bursts:
-                waiting = outlet.put_all(burst)
-                if waiting is not None:
-                    await waiting
+            async with AsyncClosing(bursts):
+                async for burst in bursts:
+                    put += len(burst)
+                    waiting = outlet.put_all(burst)
+                    if waiting is not None:
+                        await waiting
         finally:
-            await bursts.aclose()
+            recorder.forget(put)
 
     return drive
 

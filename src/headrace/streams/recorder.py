@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from headrace.errors import InvalidItem
+from headrace.errors import Cancelled, InvalidItem
 from headrace.wire.encoding import Encoder
 from headrace.wire.events import End, Failure, Footer, Header, Item, Order
 
@@ -22,13 +22,15 @@ class Recorder:
         first_item_at: when the first one was, by `clock`; None before.
     """
 
-    __slots__ = ("_clock", "_encoder", "_item", "_order", "first_item_at", "items")
+    __slots__ = ("_clock", "_encoder", "_headers", "_item", "_order", "_stopped", "first_item_at", "items")
 
     def __init__(self, encoder: Encoder, order: Order, clock: Callable[[], float] = time.monotonic) -> None:
         self._encoder = encoder
         self._item = encoder.item
         self._order = order
         self._clock = clock
+        self._headers = 0
+        self._stopped = False
         self.items = 0
         self.first_item_at: float | None = None
 
@@ -48,13 +50,13 @@ class Recorder:
         Raises:
             InvalidItem: the value does not fit its declared type, or cannot be encoded.
             OutOfOrder, MissingHeader: see `Order.advance`.
+            Cancelled: after `stop`.
         """
         kind = value.__class__
         if kind is Header or kind is Footer:
             return self._mark(value)
         if self._order.last is not Item:
-            self._order.advance(Item)
-            self.first_item_at = self._clock()
+            return self._first(value)
         try:
             record = self._item(value)
         except InvalidItem as error:
@@ -62,13 +64,35 @@ class Recorder:
         self.items += 1
         return record
 
+    def _first(self, value: Any) -> bytes:
+        if self._stopped:
+            return _refuse(value)
+        self._order.advance(Item)
+        record = self.record(value)
+        self.first_item_at = self._clock()
+        return record
+
     def _mark(self, value: Header[Any] | Footer[Any]) -> bytes:
+        if self._stopped:
+            return _refuse(value)
         self._order.advance(type(value))
         encode = self._encoder.header if isinstance(value, Header) else self._encoder.footer
         try:
-            return encode(value.data)
+            record = encode(value.data)
         except InvalidItem as error:
             raise InvalidItem(f"the {type(value).__name__.lower()} is {error.message}") from error
+        if isinstance(value, Header):
+            self._headers = 1
+        return record
+
+    def stop(self) -> None:
+        """From now on every value is refused. So code that goes on after it was cancelled ends at its next `yield`."""
+        self._stopped = True
+        self._item = _refuse  # in the place of a question per item
+
+    def forget(self, records: int) -> None:
+        """Counts only the items among the first `records` records: the rest was made ahead and will not be sent."""
+        self.items = min(self.items, max(0, records - self._headers))  # a footer is no item, but it comes last
 
     def complete(self) -> None:
         """The generator has returned; checks that everything declared came.
@@ -81,3 +105,7 @@ class Recorder:
     def ending(self, ending: End | Failure) -> bytes:
         """The record of the ending; empty where the encoding has none."""
         return self._encoder.end(ending) if isinstance(ending, End) else self._encoder.failure(ending)
+
+
+def _refuse(value: Any) -> bytes:
+    raise Cancelled

@@ -1,14 +1,18 @@
 """One stream: one owner, one ending.
 
 The task that calls `run` owns the stream. Whatever ends it - the last item, an exception of the user's code, a
-leaving client, a deadline, a shutdown, `DELETE /streams/{id}` - goes through that one call, which closes the
-generator, decides the ending, and decides it once.
+leaving client, a deadline, a shutdown, `DELETE /streams/{id}` - goes through that one call, which sees to it that the
+generator is closed, decides the ending, and decides it once.
+
+The user's code runs in a task of its own below the owner. So stopping it never interrupts the owner, a cancellation
+that it swallows or raises by itself is never taken for the owner's, and code that does not stop can be left behind.
+A stop is three steps, each with a bound: the write under way may come to its end (`WRITE_GRACE`), the user's code is
+cancelled, and it has `STOP_GRACE` for its cleanup.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -22,6 +26,9 @@ from headrace.wire.events import End, Failure
 WRITE_GRACE = 1.0
 """Seconds that a stopped stream waits for a write under way before it interrupts it."""
 
+STOP_GRACE = 5.0
+"""Seconds that the user's code has for its cleanup; after that the stream ends without it."""
+
 logger = logging.getLogger("headrace.streams")
 
 
@@ -33,7 +40,7 @@ class Stream:
         endpoint: `Service.method`, for logs and metrics.
         ending: None while the stream runs.
         error: why the stream failed; None while it runs and when it is complete.
-        torn: a write was interrupted, so nobody knows what the peer has; only a cut connection is honest now.
+        abandoned: the user's code did not stop in time and was left behind; nothing it makes reaches the outlet.
         outlet: where its records leave.
     """
 
@@ -44,14 +51,14 @@ class Stream:
         self.endpoint = endpoint
         self.ending: End | Failure | None = None
         self.error: StreamError | None = None
-        self.torn = False
+        self.abandoned = False
         self.outlet = outlet
         self._recorder = recorder
         self._clock = clock
         self._started_at = clock()
-        self._task: asyncio.Task[object] | None = None  # the owner, while it is inside the user's code
+        self._news: asyncio.Event | None = None  # while it runs: the user's code is through, or somebody stopped it
         self._cause: StreamError | None = None
-        self._interrupted = False
+        self._told = False
 
     @property
     def items(self) -> int:
@@ -74,61 +81,10 @@ class Stream:
         """Whether somebody has stopped this stream; the user's code may not have noticed yet."""
         return self._cause is not None
 
-    def cancel(self, cause: StreamError | None = None) -> None:
-        """Stops the stream with `cause` as its failure. The first cause counts; a stream that ended stays as it is.
-
-        Must be called on the stream's event loop.
-        """
-        if self.ending is not None or self._cause is not None:
-            return
-        self._cause = cause or Cancelled()
-        if self._task is None:
-            return
-        if self.outlet.writing and not isinstance(self._cause, ClientGone):
-            self.outlet.after_write(self._interrupt)
-            self._task.get_loop().call_later(WRITE_GRACE, self._interrupt)
-        else:
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        if self._task is not None and not self._interrupted:
-            self._interrupted = True
-            self.torn = self.outlet.writing
-            self._task.cancel()
-
-    async def run(self, drive: Drive) -> StreamError | None:
-        """Runs the user's code to the stream's one ending. None: it is complete; else why it is not.
-
-        Raises:
-            asyncio.CancelledError: the task was cancelled from outside; the stream has failed with `shutting_down`
-            then.
-        """
-        owner = self._task = asyncio.current_task()
-        assert owner is not None, "a stream runs in a task"
-        cancelled_outside = False
-        error: StreamError | None = None
-        try:
-            if self._cause is None:
-                await drive(self._recorder, self.outlet)
-                self._recorder.complete()
-        except asyncio.CancelledError as raised:
-            cancelled_outside = self._cause is None and owner.cancelling() > 0
-            if cancelled_outside:
-                error = ShuttingDown()
-            elif self._cause is None:  # raised by the user's code itself
-                error = self._internal(raised)
-        except StreamError as raised:
-            error = raised
-        except BaseException as raised:  # SystemExit, KeyboardInterrupt and the like end this stream and nothing else
-            error = self._internal(raised)
-        self._task = None
-        if self._interrupted:
-            await self._absorb(owner)
-        error = self._cause or error
-        self._end(error)
-        if cancelled_outside:
-            raise asyncio.CancelledError
-        return error
+    @property
+    def torn(self) -> bool:
+        """Whether a write broke off, so that nobody knows what the peer has; only a cut connection is honest then."""
+        return self.outlet.torn
 
     @property
     def in_band(self) -> bool:
@@ -140,28 +96,104 @@ class Stream:
         """What its encoding sends after a silence; may be empty."""
         return self._recorder.heartbeat
 
+    def cancel(self, cause: StreamError | None = None) -> None:
+        """Stops the stream with `cause` as its failure. The first cause counts; a stream that ended stays as it is.
+
+        Must be called on the stream's event loop.
+        """
+        if self.ending is not None or self._cause is not None:
+            return
+        self._cause = cause or Cancelled()
+        self._recorder.stop()
+        if self._news is not None:
+            self._news.set()
+
+    async def run(self, drive: Drive) -> StreamError | None:
+        """Runs the user's code to the stream's one ending. None: it is complete; else why it is not.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled from outside. The stream has failed all the same, with
+                `shutting_down` unless something else had stopped it before.
+        """
+        assert self._news is None, "a stream runs once"
+        news = self._news = asyncio.Event()
+        error: StreamError | None = None
+        interrupted = False
+        if self._cause is None:
+            self.outlet.on_failure = self._write_failed
+            code = asyncio.get_running_loop().create_task(_outcome(drive, self._recorder, self.outlet))
+            code.add_done_callback(lambda _: news.set())
+            try:
+                await news.wait()
+            except asyncio.CancelledError:
+                interrupted = True
+                self.cancel(ShuttingDown())
+            if self._cause is not None:
+                interrupted |= await self._stop(code)
+            error = self._judge(code)
+            self.outlet.on_failure = None
+        self._end(self._cause or error)
+        if interrupted:
+            raise asyncio.CancelledError
+        return self.error
+
     async def finish(self) -> None:
         """Writes the ending and closes the outlet cleanly. Raises what the sink raises."""
         assert self.ending is not None, "run comes first"
-        await self.outlet.finish(self._recorder.ending(self.ending))
+        assert not self._told, "a stream tells its ending once"
+        self._told = True
+        try:
+            await self.outlet.finish(self._recorder.ending(self.ending))
+        finally:
+            self.outlet.drop()
 
-    @staticmethod
-    async def _absorb(owner: asyncio.Task[object]) -> None:
-        """Takes back our own cancellation of the task, also one that was asked for and not yet delivered."""
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        owner.uncancel()
+    async def _stop(self, code: asyncio.Task[BaseException | None]) -> bool:
+        """Stops the user's code and the writes. Returns whether the owner was cancelled from outside meanwhile."""
+        loop = asyncio.get_running_loop()
+        interrupted = False
+        if self.outlet.writing and not isinstance(self._cause, ClientGone):
+            try:
+                await asyncio.wait((self.outlet.written(),), timeout=WRITE_GRACE)
+            except asyncio.CancelledError:
+                interrupted = True
+        if self.outlet.writing or isinstance(self._cause, ClientGone):
+            self.outlet.drop()
+        code.cancel()
+        until = loop.time() + STOP_GRACE
+        while not code.done() and (left := until - loop.time()) > 0:
+            try:
+                await asyncio.wait((code,), timeout=left)
+            except asyncio.CancelledError:  # passed on: whoever cancels us twice may be in a hurry
+                interrupted = True
+                code.cancel()
+        return interrupted
+
+    def _judge(self, code: asyncio.Task[BaseException | None]) -> StreamError | None:
+        """What the user's code makes of the stream: None where it completed it."""
+        if not code.done():
+            self.abandoned = True
+            logger.error(
+                "%s did not stop within %g s and is left behind (stream %s)", self.endpoint, STOP_GRACE, self.id
+            )
+            return None
+        raised = asyncio.CancelledError() if code.cancelled() else code.result()
+        if raised is None or isinstance(raised, StreamError):
+            return raised
+        if self._cause is not None and isinstance(raised, asyncio.CancelledError):
+            return None
+        return self._internal(raised)
+
+    def _write_failed(self, error: Exception) -> None:
+        self.cancel(error if isinstance(error, StreamError) else self._internal(error))
 
     def _internal(self, raised: BaseException) -> StreamError:
-        if self._cause is None:
-            logger.error("%s failed (stream %s)", self.endpoint, self.id, exc_info=raised)
-        else:
-            logger.error("%s raised while it was stopped (stream %s)", self.endpoint, self.id, exc_info=raised)
+        what = "failed" if self._cause is None else "raised while it was stopped"
+        logger.error("%s %s (stream %s)", self.endpoint, what, self.id, exc_info=raised)
         return InternalError()
 
     def _end(self, error: StreamError | None) -> None:
         assert self.ending is None, "a stream ends once"
-        self.error = error
+        self._recorder.stop()
         if error is None:
             first = self.first_item_seconds
             self.ending = End(
@@ -169,11 +201,31 @@ class Stream:
                 first_item_ms=None if first is None else first * 1000,
                 duration_ms=self.seconds * 1000,
             )
-        else:
-            self.ending = Failure(
-                code=error.code,
-                message=error.message,
-                retryable=error.retryable,
-                stream_id=self.id,
-                items_sent=self.items,
-            )
+            return
+        try:
+            self.ending = self._failure(error)
+        except Exception as raised:  # a class of the user's own, whose code or message cannot be read
+            error = self._internal(raised)
+            self.ending = self._failure(error)
+        self.error = error
+
+    def _failure(self, error: StreamError) -> Failure:
+        return Failure(
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            stream_id=self.id,
+            items_sent=self.items,
+        )
+
+
+async def _outcome(drive: Drive, recorder: Recorder, outlet: Outlet) -> BaseException | None:
+    """Runs the user's code and returns what it raised, SystemExit and KeyboardInterrupt too: they end this stream and
+    nothing else. Knows nothing of the stream, so that the frames of a traceback do not keep it alive.
+    """
+    try:
+        await drive(recorder, outlet)
+        recorder.complete()
+    except BaseException as raised:
+        return raised
+    return None

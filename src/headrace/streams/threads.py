@@ -18,6 +18,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from headrace.streams.closing import Closing
+
 T = TypeVar("T")
 
 AHEAD = 256
@@ -25,6 +27,9 @@ AHEAD = 256
 
 CLOSING_GRACE = 1.0
 """Seconds that leaving a generator waits for its thread; after that the thread is counted as stuck."""
+
+LOOP_CHECK = 1.0
+"""Seconds after which a thread that waits for its reader looks whether the event loop is still there."""
 
 logger = logging.getLogger("headrace.streams")
 
@@ -49,7 +54,7 @@ class Threads:
 
         Args:
             make: called on the worker thread; usually a generator function with its arguments bound.
-            weigh: the weight of a value, counted against `ahead`; None counts values.
+            weigh: the weight of a value, counted against `ahead`, 1 at least; None counts values.
             ahead: the thread pauses while what it has made and nobody took weighs this much or more.
         """
         await self._places.acquire()
@@ -68,13 +73,16 @@ class Threads:
         finally:
             burst.stop()
             try:
-                await asyncio.wait_for(burst.closed.wait(), CLOSING_GRACE)
-            except TimeoutError:
-                self._watch_stuck(burst)
-            finally:
+                await asyncio.wait((burst.closed,), timeout=CLOSING_GRACE)
+            finally:  # also when the caller is cancelled once more
                 self._places.release()
-            if burst.error is not None:  # raised by the generator, or by its cleanup after it was stopped
-                raise burst.error
+                if not burst.closed.done():
+                    self._count_stuck(burst)
+            if burst.closed.done() and burst.error is not None:  # raised by the generator, or by its cleanup
+                try:
+                    raise burst.error
+                finally:
+                    burst.error = None  # its traceback knows this frame: they would keep each other alive
 
     async def call(self, function: Callable[[], T]) -> T:
         """One sync call on a worker thread. A caller that leaves does not stop the function; its result is dropped."""
@@ -86,23 +94,23 @@ class Threads:
             (value,) = await anext(bursts)
             return value
 
-    def _watch_stuck(self, burst: _Burst[Any]) -> None:
+    def _count_stuck(self, burst: _Burst[Any]) -> None:
         self.stuck += 1
-        logger.warning(
-            "a sync generator did not return within %g s of being stopped; its thread goes on", CLOSING_GRACE
-        )
+        logger.warning("a sync generator did not return when it was stopped; its thread goes on without a reader")
 
-        def returned() -> None:
+        def returned(_: object) -> None:
             self.stuck -= 1
+            if burst.error is not None:
+                logger.error("a sync generator raised long after it was stopped", exc_info=burst.error)
 
-        burst.when_closed(returned)
+        burst.closed.add_done_callback(returned)
 
 
 class _Burst(Generic[T]):
     """The hand-over between one worker thread and the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, weigh: Callable[[T], int] | None, ahead: int) -> None:
-        self.closed = asyncio.Event()  # the thread is through with the generator
+        self.closed: asyncio.Future[None] = loop.create_future()  # the thread is through with the generator
         self.error: BaseException | None = None
         self._loop = loop
         self._weigh = weigh
@@ -113,7 +121,6 @@ class _Burst(Generic[T]):
         self._weight = 0
         self._stopped = False
         self._done = False
-        self._on_closed: Callable[[], None] | None = None
 
     # -- on the worker thread
 
@@ -121,14 +128,11 @@ class _Burst(Generic[T]):
         """Runs the generator to its end, or until the reader stops it."""
         try:
             source = iter(make())
-            try:
+            with Closing(source):
                 for value in source:
                     if not self._put(value):
                         break
-            finally:
-                close = getattr(source, "close", None)
-                if close is not None:
-                    close()
+                    del value  # while the generator makes the next one, this one may be large
         except BaseException as error:  # whatever the user's code raises belongs to the reader
             self.error = error
         with self._room:
@@ -136,24 +140,24 @@ class _Burst(Generic[T]):
         self._tell(self._finish)
 
     def _put(self, value: T) -> bool:
-        weight = 1 if self._weigh is None else self._weigh(value)
+        weight = 1 if self._weigh is None else self._weigh(value) or 1  # no number of empty ones would be too many
         with self._room:
             while self._weight >= self._ahead and not self._stopped:
-                self._room.wait()
+                if not self._room.wait(LOOP_CHECK) and self._loop.is_closed():
+                    return False  # a reader that was never closed, on a loop that is gone
             if self._stopped:
                 return False
             self._values.append(value)
             self._weight += weight
             first = len(self._values) == 1
-        if first:
-            self._tell(self._ready.set)
-        return True
+        return self._tell(self._ready.set) if first else True
 
-    def _tell(self, callback: Callable[[], object]) -> None:
+    def _tell(self, callback: Callable[[], object]) -> bool:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:  # the loop is closed: nobody is left to tell
-            self._stopped = True
+            return False
+        return True
 
     # -- on the event loop
 
@@ -175,12 +179,6 @@ class _Burst(Generic[T]):
             self._stopped = True
             self._room.notify()
 
-    def when_closed(self, callback: Callable[[], None]) -> None:
-        """Calls back on the loop when the thread is through."""
-        self._on_closed = callback
-
     def _finish(self) -> None:
-        self.closed.set()
+        self.closed.set_result(None)
         self._ready.set()
-        if self._on_closed is not None:
-            self._on_closed()

@@ -10,13 +10,13 @@ import sys
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from headrace.errors import InvalidItem, WireError
+from headrace.errors import InvalidItem
 from headrace.wire.codec_protocol import Codec
 from headrace.wire.event_codec import EventCodec
 from headrace.wire.events import Event
-from headrace.wire.json_line import escape_line_ends
+from headrace.wire.json_line import escape_line_ends, read_json
 from headrace.wire.model_codec import ModelCodec
 
 __all__ = ["BytesCodec", "Codec", "TextCodec", "codec_for"]
@@ -66,7 +66,7 @@ class TextCodec:
 
     def loads(self, data: bytes) -> Any:
         """Raises WireError for what is not JSON and InvalidItem for JSON that is not a string."""
-        value = _read(data)
+        value = read_json(data)
         if not isinstance(value, str):
             raise InvalidItem(f"JSON that is not of type str: {type(value).__name__}")
         return value
@@ -93,7 +93,7 @@ class BytesCodec:
 
     def loads(self, data: bytes) -> Any:
         """Raises WireError for what is not JSON and InvalidItem for JSON that is not a string in base64."""
-        value = _read(data)
+        value = read_json(data)
         if not isinstance(value, str):
             raise InvalidItem(f"JSON that is not of type bytes: {type(value).__name__}, expected a string in base64")
         try:
@@ -112,13 +112,6 @@ class BytesCodec:
     def schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12, section 8.3 of its validation part)."""
         return {"type": "string", "contentEncoding": "base64"}
-
-
-def _read(data: bytes) -> Any:
-    try:
-        return from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise WireError(f"not JSON: {error}") from error
 
 
 def _holds_struct(annotation: Any) -> bool:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import from_json
-
 from headrace.errors import WireError
 from headrace.wire.events import End, Failure
-from headrace.wire.json_line import write_line
+from headrace.wire.json_line import read_json, write_line
 
 
 def end_json(end: End) -> bytes:
@@ -62,10 +60,7 @@ def read_failure(data: bytes) -> Failure:
 
 def read_object(data: bytes, what: str) -> dict[str, Any]:
     """The members of a JSON object; raises WireError for anything else, naming `what` it should have been."""
-    try:
-        members = from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise WireError(f"not JSON: {error}") from error
+    members = read_json(data)
     if not isinstance(members, dict):
         raise WireError(f"{type(members).__name__} for the {what}, expected an object")
     return members

@@ -36,7 +36,7 @@ class Format:
     unary: bool = False
 
 
-# The order decides between formats that a client likes equally well. The default of an endpoint is in `_default`.
+# The order decides between formats that a client likes equally well; so the first that can be used is the default.
 FORMATS = (
     Format("text", ("text/plain",), TextEncoder, TextDecoder, only="text", unary=True),
     Format("bytes", ("application/octet-stream",), BytesEncoder, BytesDecoder, only="bytes", unary=True),
@@ -98,12 +98,11 @@ class _Offer:
 
 
 def _offers(types: StreamTypes, unary: bool, media_type: str | None) -> Iterator[_Offer]:
-    """All that would do, the default first, then in the order of the table."""
+    """All that would do, in the order of the table; a declared media type before the format's own."""
     typed = types.header is not None or types.footer is not None
-    usable = [format_ for format_ in FORMATS if _usable(format_, types, unary)]
-    default = _default(types, unary, typed)
-    usable.sort(key=lambda format_: format_.name != default)
-    for format_ in usable:
+    for format_ in FORMATS:
+        if not _usable(format_, types, unary):
+            continue
         declared = (media_type,) if media_type is not None and format_.only is not None else ()
         for name in (*declared, *format_.media_types):
             yield _Offer(format_, name, loses=typed and format_.only is not None)
@@ -113,13 +112,6 @@ def _usable(format_: Format, types: StreamTypes, unary: bool) -> bool:
     if format_.only is not None and format_.only != types.item.kind:
         return False
     return format_.unary if unary else format_.streams
-
-
-def _default(types: StreamTypes, unary: bool, typed: bool) -> str:
-    kind = types.item.kind
-    if kind == "json" or typed:
-        return "document" if unary else "ndjson"
-    return "text" if kind == "text" else "bytes"
 
 
 def _essence(media_type: str) -> str:

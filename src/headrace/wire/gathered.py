@@ -14,13 +14,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from headrace.errors import MissingFooter, MissingHeader, WireError
 from headrace.wire.document import MAX_DOCUMENT, Document
 from headrace.wire.encoding import declared
 from headrace.wire.endings import read_object
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
+from headrace.wire.json_line import read_json
 from headrace.wire.typed import StreamTypes
 
 
@@ -101,7 +102,7 @@ class GatheredDecoder:
                 items = [Item(value)] if value else []
                 return [*items, End(items=len(items))]
             case "array":
-                items = self._items(_read(data))
+                items = self._items(read_json(data))
                 return [*items, End(items=len(items))]
         return self._typed(read_object(data, "document"))
 
@@ -138,10 +139,3 @@ def _shape(types: StreamTypes) -> str:
     if types.header is not None or types.footer is not None:
         return "object"
     return "array" if types.item.kind == "json" else types.item.kind
-
-
-def _read(data: bytes) -> Any:
-    try:
-        return from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise WireError(f"not JSON: {error}") from error

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic_core import ErrorDetails, PydanticSerializationError, from_json
+from pydantic_core import ErrorDetails
 
 from headrace.errors import InvalidItem, WireError
-from headrace.wire.json_line import escape_line_ends
+from headrace.wire.json_line import escape_line_ends, read_json
 from headrace.wire.type_name import type_name
 
 
@@ -49,10 +49,7 @@ class ModelCodec:
     def loads(self, data: bytes) -> Any:
         """Raises WireError for what is not JSON and InvalidItem for JSON that is not a value of the type."""
         if b"NaN" in data or b"Infinity" in data:  # pydantic reads both; they may stand inside a text
-            try:
-                from_json(data, allow_inf_nan=False)
-            except ValueError as error:
-                raise WireError(f"not JSON: {error}") from error
+            read_json(data)
         try:
             return self._validate_json(data, strict=True)
         except ValidationError as error:
@@ -86,22 +83,21 @@ class ModelCodec:
     def _write(self, value: Any, validated: Any) -> bytes:
         try:
             data = self._to_json(validated, by_alias=True, warnings="error")
-        except PydanticSerializationError:
+        except ValueError:
             data = self._write_doubted(value, validated)
-        except (ValueError, RecursionError) as error:
-            raise InvalidItem(self._refusal(value, _reason(error))) from error
         if b"null" in data or b"NaN" in data or b"Infinity" in data:
             self._refuse_nan(value, validated)
         return escape_line_ends(data)
 
     def _write_doubted(self, value: Any, validated: Any) -> bytes:
-        # The serializer doubts a value without being sure. Reading back what it writes settles it, and says where.
+        # The serializer failed, or doubts a value without being sure. Reading back what it writes settles it, and says
+        # where the mistake is.
         try:
             data = self._to_json(validated, by_alias=True, warnings="none")
             self._validate_json(data, strict=True)
         except ValidationError as error:
             raise InvalidItem(self._refusal(value, _explain(error))) from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InvalidItem(self._refusal(value, _reason(error))) from error
         return data
 
@@ -138,9 +134,7 @@ def _explain(error: ValidationError) -> str:
     return text if len(errors) == 1 else f"{text} (and {len(errors) - 1} more)"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: ValueError) -> str:
     if "surrogate" in str(error):
         return "a lone surrogate cannot be written as UTF-8"
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
     return str(error).partition("\n")[0].removeprefix("Error serializing to JSON: ").removeprefix("ValueError: ")

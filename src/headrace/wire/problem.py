@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -35,10 +36,8 @@ def problem_bytes(error: StreamError, *, stream_id: str = "", items_sent: int = 
     document = problem(error, stream_id=stream_id, items_sent=items_sent)
     parts = []
     for name, value in document.items():
-        try:
+        with suppress(ValueError):
             parts.append(b"%b:%b" % (to_json(name), to_json(value)))
-        except ValueError:
-            continue
     return escape_line_ends(b"{%b}" % b",".join(parts))
 
 

@@ -50,7 +50,6 @@ class TextDecoder(Feed[StreamEvent]):
         except UnicodeDecodeError as error:
             before = error.object[: error.start].decode()
             if before:
-                self._items += 1
                 yield Item(before)
             raise WireError(f"not UTF-8: {error.reason} 0x{error.object[error.start]:02x}") from error
         if text:

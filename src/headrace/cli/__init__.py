@@ -1,0 +1,1 @@
+"""The command. One file per subcommand, loaded when it is chosen."""

@@ -1,0 +1,196 @@
+"""What an endpoint takes: its parameters become `Arguments`, or mistakes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from headrace.services.annotations import ASYNC_FORMS, is_stream_form, plain, type_text
+from headrace.services.arguments import Arguments, BodyParameter, body_parameter
+from headrace.services.method import Method, Unreadable, default_text, parameter_text
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def takes_self(method: Method) -> bool:
+    """Notes HR18 when the first parameter is not `self`; False when the parameters cannot be read at all."""
+    parameters = list(method.signature.parameters.values())
+    texts = ", ".join(map(parameter_text, parameters))
+    if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        method.mistake(
+            "HR18",
+            f"{method.label}({texts}): the parameters are hidden",
+            "A decorator that passes on *args needs functools.wraps, so that the method's own parameters are seen.",
+            "@functools.wraps(function)\ndef wrapper(*args, **kwargs):",
+        )
+        return False
+    if not parameters or parameters[0].name.lstrip("_") != "self":
+        method.mistake(
+            "HR18",
+            f"{method.label} has no self",
+            "An endpoint is called on the service's instance.",
+            f"{method.definition}({', '.join(filter(None, ['self', texts]))}):",
+        )
+    return True
+
+
+def own_parameters(method: Method) -> list[inspect.Parameter]:
+    """The parameters without `self`."""
+    parameters = list(method.signature.parameters.values())
+    return parameters[1:] if parameters and parameters[0].name.lstrip("_") == "self" else parameters
+
+
+def read_arguments(method: Method) -> Arguments | None:
+    """The arguments; None, and mistakes, when a request could not fill them."""
+    before = len(method.mistakes)
+    ordinary: list[inspect.Parameter] = []
+    body: BodyParameter | None = None
+    for parameter in own_parameters(method):
+        if not _is_named(method, parameter):
+            continue
+        taken = _body(method, parameter)
+        if taken is None:
+            ordinary.append(parameter)
+        elif body is None:
+            body = taken
+        else:
+            method.mistake(
+                "HR18",
+                f"{method.label}({parameter.name}): {body.name} already takes the body",
+                "A request has one body.",
+                f"{parameter.name}: str  # from the query",
+                parameter.name,
+            )
+    arguments = _checked(method, ordinary, body)
+    if arguments is not None:
+        _check_query(method, arguments, body)
+    return None if len(method.mistakes) > before else arguments
+
+
+def _is_named(method: Method, parameter: inspect.Parameter) -> bool:
+    """Whether a request can fill the parameter: it has a name, and a type to check the value by."""
+    name = parameter.name
+    if parameter.annotation is Unreadable:
+        return False
+    if parameter.kind not in _BY_NAME:
+        method.mistake(
+            "HR18",
+            f"{method.label}({parameter_text(parameter)}): a request cannot fill this kind of parameter",
+            "Arguments come by name, each with its own type.",
+            f"{method.definition}(self, topic: str, lines: int = 4):",
+            name,
+        )
+        return False
+    if parameter.annotation is parameter.empty:
+        method.mistake(
+            "HR05",
+            f"{method.label}({name}): add a type, e.g. {name}: str",
+            "It becomes the check, the docs and the form.",
+            f"{name}: str",
+            name,
+        )
+        return False
+    if isinstance(parameter.default, FieldInfo):
+        default = parameter.default.default
+        value = "" if default in (PydanticUndefined, ...) else f" = {default_text(default)}"
+        method.mistake(
+            "HR18",
+            f"{method.label}({name}): its default is a Field",
+            "Only pydantic's models understand that; the method would be called with the Field itself.",
+            f"{name}: Annotated[{type_text(parameter.annotation)}, Field(...)]{value}",
+            name,
+        )
+        return False
+    return True
+
+
+def _body(method: Method, parameter: inspect.Parameter) -> BodyParameter | None:
+    """The parameter as the one that takes the body; None when it is an ordinary one."""
+    name, annotation = parameter.name, plain(parameter.annotation)
+    if not is_stream_form(get_origin(annotation) or annotation):
+        body = body_parameter(parameter)
+        if body is not None and any(not isinstance(each, str) for each in _metadata(parameter.annotation)):
+            method.mistake(
+                "HR18",
+                f"{method.label}({name}): a body of bytes is taken as it comes and has no constraints",
+                "Nothing looks into it; --max-body is the limit of its size.",
+                f"{name}: bytes",
+                name,
+            )
+        return body
+    why = "The body arrives on the event loop, where only async code can wait for it."
+    item = type_text((get_args(annotation) or (bytes,))[0])
+    fix = f"async def {method.name}(self, {name}: AsyncIterator[{item}]):"
+    try:
+        body = body_parameter(parameter)
+    except TypeError as error:
+        body, why, fix = None, str(error), f"{name}: AsyncIterator[bytes]"
+    if body is not None and method.is_async:
+        return body
+    if (get_origin(annotation) or annotation) not in ASYNC_FORMS:
+        why += " Values of the JSON body come as a list."
+        fix = f"{name}: list[{item}]"
+    method.mistake(
+        "HR18",
+        f"{method.label}({name}): a body that is read as it arrives is an AsyncIterator in an async def",
+        why,
+        fix,
+        name,
+    )
+    return BodyParameter(name, None)
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+
+
+def _checked(method: Method, parameters: list[inspect.Parameter], body: BodyParameter | None) -> Arguments | None:
+    try:
+        return Arguments(method.name, parameters, body)
+    except TypeError as error:
+        if len(parameters) == 1:
+            _uncheckable(method, parameters[0], str(error))
+            return None
+    before = len(method.mistakes)
+    for parameter in parameters:
+        _checked(method, [parameter], None)
+    if len(method.mistakes) == before:  # each alone is well, so two of them do not go together
+        _uncheckable(method, parameters[0], "the types of the parameters do not go together")
+    return None
+
+
+def _uncheckable(method: Method, parameter: inspect.Parameter, reason: str) -> None:
+    annotation = plain(parameter.annotation)
+    name = annotation.__name__ if isinstance(annotation, type) else "Options"
+    method.mistake(
+        "HR18",
+        f"{method.label}({parameter.name}): {type_text(parameter.annotation)} cannot be checked: {reason}",
+        "A parameter is a scalar, a pydantic model, a dataclass, a TypedDict, a msgspec Struct, a dict or a list.",
+        f"@dataclass\nclass {name}:",
+        parameter.name,
+    )
+
+
+def _check_query(method: Method, arguments: Arguments, body: BodyParameter | None) -> None:
+    gets = "GET" in method.options.methods
+    if body is not None and gets:
+        method.mistake(
+            "HR18",
+            f"{method.label}({body.name}) takes the body, and GET has none",
+            "A GET request carries its arguments in the query.",
+            '@endpoint(methods=("POST",))',
+            body.name,
+        )
+    if body is None and not gets:
+        return
+    for name in arguments.unfit_for_query():
+        method.mistake(
+            "HR18",
+            f"{method.label}({name}) comes from the query and is not a scalar",
+            f"{body.name} takes the body, so the others come from the query." if body else "GET has only a query.",
+            f"{name}: str" if body else '@endpoint(methods=("POST",))',
+            name,
+        )

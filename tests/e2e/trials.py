@@ -1,0 +1,142 @@
+"""The service that the end-to-end tests serve: one endpoint per way in which a stream can go."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from headrace import Footer, Header, Stream, StreamError, context, endpoint, service
+
+
+@dataclass
+class Token:
+    text: str
+    number: int
+
+
+class ModelBusy(StreamError):
+    """The model is busy."""
+
+    code = "model_busy"
+    status = 429
+    retryable = True
+
+
+@service
+class Trials:
+    def __init__(self) -> None:
+        self.running = 0
+        self.made = 0
+        self.closed = 0
+        self.last_thread = ""
+
+    @endpoint(methods=("GET",))
+    async def state(self) -> dict[str, int | str]:
+        """What the generators did so far."""
+        return {"running": self.running, "made": self.made, "closed": self.closed, "last_thread": self.last_thread}
+
+    @endpoint(methods=("GET", "POST"))
+    async def count(self, to: int, pause: float = 0.0) -> AsyncIterator[str]:
+        """Numbers as text, one per line."""
+        for n in range(to):
+            yield f"{n}\n"
+            await asyncio.sleep(pause)
+
+    @endpoint
+    async def tokens(self, to: int) -> AsyncIterator[Token]:
+        for n in range(to):
+            yield Token(f"t{n}", n)
+
+    @endpoint
+    async def typed(self, to: int) -> Stream[Token, dict[str, int], dict[str, str]]:
+        yield Header({"rate": 16000})
+        for n in range(to):
+            yield Token(f"t{n}", n)
+        yield Footer({"done": "yes"})
+
+    @endpoint
+    async def fails(self, after: int, how: str = "error") -> AsyncIterator[str]:
+        for n in range(after):
+            yield f"{n} "
+        if how == "busy":
+            raise ModelBusy("all slots are taken")
+        if how == "exit":
+            raise SystemExit(7)
+        raise RuntimeError("the secret is 4711")
+
+    @endpoint
+    async def wrong_item(self) -> AsyncIterator[Token]:
+        yield Token("right", 1)
+        yield {"text": "wrong"}  # type: ignore[misc]
+
+    @endpoint
+    async def never_awaits(self, to: int = 1_000_000) -> AsyncIterator[str]:
+        self.running += 1
+        try:
+            for n in range(to):
+                self.made += 1
+                yield f"{n} "
+        finally:
+            self.running -= 1
+            self.closed += 1
+
+    @endpoint
+    async def silent(self) -> AsyncIterator[str]:
+        self.running += 1
+        try:
+            await asyncio.Event().wait()
+            yield "never"
+        finally:
+            self.running -= 1
+            self.closed += 1
+
+    @endpoint
+    def sync(self, to: int, pause: float = 0.0) -> Iterator[str]:
+        self.running += 1
+        try:
+            for n in range(to):
+                self.made += 1
+                yield f"{n} "
+                time.sleep(pause)
+        finally:
+            self.running -= 1
+            self.closed += 1
+            self.last_thread = threading.current_thread().name
+
+    @endpoint(media_type="audio/wav")
+    async def sound(self) -> AsyncIterator[bytes]:
+        yield b"RIFF"
+        yield bytes(range(256))
+
+    @endpoint
+    async def add(self, a: int, b: int) -> int:
+        return a + b
+
+    @endpoint
+    def slow_add(self, a: int, b: int) -> int:
+        time.sleep(0.01)
+        return a + b
+
+    @endpoint
+    async def length(self, data: bytes) -> int:
+        return len(data)
+
+    @endpoint
+    async def echo(self, chunks: AsyncIterator[bytes], prefix: str = "") -> AsyncIterator[bytes]:
+        yield prefix.encode()
+        async for chunk in chunks:
+            yield chunk
+
+    @endpoint
+    async def shout(self, tokens: AsyncIterator[Token]) -> AsyncIterator[str]:
+        async for token in tokens:
+            yield token.text.upper() + "\n"
+
+    @endpoint
+    async def who(self) -> dict[str, str | bool]:
+        return {
+            "request_id": context.request_id,
+            "agent": context.headers.get("user-agent", ""),
+            "has_deadline": context.remaining is not None,
+        }
