@@ -1,7 +1,7 @@
 """The smallest service: one generator, readable in every format.
 
-    headrace dev examples/01_stream.py
-    curl -N localhost:8000/write --json '{"topic": "rain"}'
+headrace dev examples/01_stream.py
+curl -N localhost:8000/write --json '{"topic": "rain"}'
 """
 
 import asyncio

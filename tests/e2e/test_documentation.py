@@ -1,0 +1,56 @@
+"""What the README and the pages show is run, and gives what they show."""
+
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from served import REPOSITORY, Serve
+
+from headrace.services.definition import define
+
+README = (REPOSITORY / "README.md").read_text("utf-8")
+BLOCKS = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHANGING = re.compile(r's_[A-Za-z0-9_-]{32}|(?<=_ms":)[\d.]+')
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [body for name, body in BLOCKS.findall(text) if name == language]
+
+
+CURL = [block for block in blocks(README, "") if block.startswith("$ curl")]
+
+
+@pytest.mark.parametrize("block", CURL, ids=["text", "sse", "ndjson", "gathered", "mistake"])
+def test_the_curl_lines_of_the_readme_print_what_stands_below_them(serve: Serve, tmp_path: Path, block: str) -> None:
+    (tmp_path / "app.py").write_text(blocks(README, "python")[0])
+    served = serve("app.py", folder=tmp_path)
+    line, _, expected = block.partition("\n")
+    command = line.removeprefix("$ curl ").replace("localhost:8000", f"127.0.0.1:{served.port}")
+    done = subprocess.run(f"curl -sS {command}", shell=True, capture_output=True, text=True, timeout=20, check=True)
+    assert CHANGING.sub("#", done.stdout.strip()) == CHANGING.sub("#", expected.strip())
+
+
+def test_the_readme_shows_five_of_them() -> None:
+    assert len(CURL) == 5
+
+
+def test_the_example_of_the_readme_is_twelve_lines_long() -> None:
+    code = [line for line in blocks(README, "python")[0].splitlines() if line]
+    assert len(code) <= 12
+
+
+@pytest.mark.parametrize("page", ["docs/quickstart.md"])
+def test_every_service_on_the_pages_has_no_mistake(page: str, tmp_path: Path) -> None:
+    for number, code in enumerate(blocks((REPOSITORY / page).read_text("utf-8"), "python")):
+        path = tmp_path / f"block_{number}.py"
+        path.write_text(code)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        services = [value for value in vars(module).values() if hasattr(value, "__headrace_service__")]
+        assert services, f"{page}: block {number} shows no service"
+        assert all(define(service).endpoints for service in services)
