@@ -27,6 +27,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FIRST_ITEM_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
+ENDS = (
+    "ok",
+    "error",
+    "rejected",
+    "client_gone",
+    "cancelled",
+    "slow_reader",
+    "timeout",
+    "shutdown",
+    "worker_lost",
+)
+"""The values of the `end` label."""
+
+
 class Metrics:
     """What is measured of streams. Names and labels are stable; `docs/reference/metrics.md` lists them."""
 

@@ -3,7 +3,7 @@
 import json
 import time
 
-from served import Served
+from served import Served, receive
 
 
 def test_a_get_endpoint_takes_its_arguments_from_the_query(trials: Served) -> None:
@@ -37,15 +37,11 @@ def test_a_streamed_body_is_answered_while_it_arrives(trials: Served) -> None:
         b"POST /echo?prefix=%3E HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
         b"content-type: application/octet-stream\r\n\r\n5\r\nhello\r\n"
     )
-    received = b""
-    while b"hello" not in received:
-        received += connection.recv(65536)
+    received = receive(connection, b"hello")
     assert b">" in received.partition(b"\r\n\r\n")[2]
     time.sleep(0.05)
     connection.sendall(b"5\r\nworld\r\n0\r\n\r\n")
-    while not received.endswith(b"0\r\n\r\n"):
-        received += connection.recv(65536)
-    assert b"world" in received
+    assert b"world" in receive(connection, b"0\r\n\r\n")
     connection.close()
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from served import Serve, Served
+from served import Serve, Served, receive
 
 JSON = {"content-type": "application/json"}
 
@@ -109,9 +109,7 @@ def test_a_body_declared_over_the_limit_is_413_before_it_is_read(serve: Serve) -
         b"POST /tokens HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n"
         b"expect: 100-continue\r\n\r\n"
     )
-    answer = b""
-    while not answer.endswith(b"}"):
-        answer += connection.recv(65536)
+    answer = receive(connection, b"}")
     connection.close()
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"code": "body_too_large"' in answer
@@ -124,7 +122,7 @@ def test_a_chunked_body_over_the_limit_is_413_at_the_limit(serve: Serve) -> None
         b"POST /length HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\n"
         b"transfer-encoding: chunked\r\n\r\n" + (b"200\r\n" + b"x" * 512 + b"\r\n") * 2
     )
-    assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    assert receive(connection, b"}").startswith(b"HTTP/1.1 413 ")
     connection.close()
 
 

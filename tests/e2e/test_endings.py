@@ -6,11 +6,12 @@ import json
 import re
 import socket
 import struct
+import threading
 import time
 from typing import Any
 
 import pytest
-from served import Serve, Served
+from served import Serve, Served, receive
 
 
 def lines(body: bytes) -> list[dict[str, Any]]:
@@ -21,6 +22,15 @@ def leave(connection: socket.socket) -> None:
     """Closes with a reset, as a client does that vanishes from a page."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    """Reads and forgets a chunked body."""
+    last = b""
+    while not last.endswith(b"\r\n0\r\n\r\n"):
+        piece = connection.recv(1 << 20)
+        assert piece
+        last = (last + piece)[-8:]
 
 
 # -- failures
@@ -112,7 +122,7 @@ def test_a_typed_stream_has_its_header_first_and_its_footer_last(trials: Served)
 
 def test_a_generator_that_never_awaits_stops_when_its_client_leaves(trials: Served) -> None:
     connection = trials.send("/never_awaits", {"to": 1_000_000_000})
-    assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert receive(connection, b"0 ").startswith(b"HTTP/1.1 200 ")
     assert trials.state()["running"] == 1
     leave(connection)
     assert trials.until(lambda: trials.state()["running"] == 0, within=1.0) < 1.0
@@ -127,7 +137,7 @@ def test_a_silent_generator_stops_when_its_client_leaves(trials: Served) -> None
 
 def test_a_sync_generator_is_closed_on_its_own_thread_when_its_client_leaves(trials: Served) -> None:
     connection = trials.send("/sync", {"to": 1_000_000_000, "pause": 0.001})
-    connection.recv(1000)
+    receive(connection, b"0 ")
     leave(connection)
     trials.until(lambda: trials.state()["running"] == 0, within=2.0)
     assert trials.state()["last_thread"] == "headrace-sync"
@@ -135,7 +145,7 @@ def test_a_sync_generator_is_closed_on_its_own_thread_when_its_client_leaves(tri
 
 def test_a_reader_that_stops_reading_pauses_its_generator(trials: Served) -> None:
     connection = trials.send("/never_awaits", {"to": 1_000_000_000})
-    connection.recv(1000)
+    receive(connection, b"0 ")
     made = -1
     while made != (made := trials.state()["made"]):
         time.sleep(0.3)
@@ -145,16 +155,11 @@ def test_a_reader_that_stops_reading_pauses_its_generator(trials: Served) -> Non
 
 def test_delete_stops_a_stream_and_tells_its_reader(trials: Served) -> None:
     connection = trials.send("/count", {"to": 1_000_000, "pause": 0.01}, accept="application/x-ndjson")
-    found = re.search(rb"headrace-stream-id: (\S+)", connection.recv(2000))
+    found = re.search(rb"headrace-stream-id: (\S+)", receive(connection, b"item"))
     assert found is not None
     path = f"/streams/{found.group(1).decode()}"
     assert trials.request("DELETE", path)[0] == 204
-    rest = b""
-    while piece := connection.recv(65536):
-        rest += piece
-        if rest.endswith(b"0\r\n\r\n"):
-            break
-    assert b'"error":{"code":"cancelled"' in rest
+    assert b'"error":{"code":"cancelled"' in receive(connection, b"\r\n0\r\n\r\n")
     assert trials.request("DELETE", path)[0] == 404
     connection.close()
 
@@ -174,23 +179,20 @@ def test_the_deadline_of_the_request_ends_the_stream(trials: Served) -> None:
 
 def test_a_generator_that_never_awaits_does_not_delay_another_stream(trials: Served) -> None:
     greedy = trials.send("/never_awaits", {"to": 1_000_000})
-    greedy.settimeout(20)
+    drain = threading.Thread(target=lambda: read_to_the_end(greedy))
+    drain.start()
     patient = trials.send("/count", {"to": 40, "pause": 0.02}, accept="text/event-stream")
     arrived: list[float] = []
-    greedy.setblocking(False)
-    patient.settimeout(5)
-    received = b""
-    while b"event: end" not in received:
-        received += patient.recv(65536)
+
+    def ended(received: bytes) -> bool:
         arrived.append(time.monotonic())
-        try:
-            while greedy.recv(1 << 20):
-                pass
-        except BlockingIOError:
-            pass
+        return b"event: end" in received
+
+    receive(patient, ended)
     gaps = [after - before for before, after in itertools.pairwise(arrived)]
     assert max(gaps) < 0.25
-    leave(greedy)
+    drain.join()
+    greedy.close()
     patient.close()
 
 
@@ -203,7 +205,7 @@ def test_more_than_there_are_places_wait_and_more_than_that_are_refused(serve: S
     started = time.monotonic()
     status, headers, body = served.post("/add", {"a": 1, "b": 2})
     assert (status, json.loads(body)["code"], headers["retry-after"]) == (503, "overloaded", "1")
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 0.5
     leave(waiting)
     served.until(lambda: served.metric("headrace_queue_depth") == 0, within=1.0)
     leave(first)
@@ -214,9 +216,7 @@ def test_more_than_there_are_places_wait_and_more_than_that_are_refused(serve: S
 
 def test_silence_is_broken_by_heartbeats(trials: Served) -> None:
     connection = trials.send("/silent", {}, accept="text/event-stream")
-    received = b""
-    while received.count(b": keep-alive\n") < 2:
-        received += connection.recv(65536)
+    received = receive(connection, lambda received: received.count(b": keep-alive\n") == 2)
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b": keep-alive\n\n" not in received
     leave(connection)
@@ -224,7 +224,7 @@ def test_silence_is_broken_by_heartbeats(trials: Served) -> None:
 
 def test_a_heartbeat_sends_the_head_of_a_text_stream_and_nothing_else(trials: Served) -> None:
     connection = trials.send("/silent", {})
-    received = connection.recv(65536)
+    received = receive(connection, b"\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.endswith(b"\r\n\r\n")
     leave(connection)

@@ -1,4 +1,4 @@
-"""What the tests of streams share: a clock that jumps, an encoder that is easy to read, and a peer that can stop reading."""
+"""What the tests of streams share: a clock that jumps, an encoder easy to read, a peer that can stop reading."""
 
 import asyncio
 import selectors
@@ -18,6 +18,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     """Where nothing is ready, the time of the next timer has come at once."""
 
     now = 0.0
+    jumps = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
@@ -26,6 +27,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         events = super().select(0)
         if not events:
+            self.jumps += 1
             self.now += max(timeout, 0.0)
         return events
 
@@ -37,6 +39,11 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    @property
+    def jumps(self) -> int:
+        """How often it had nothing to do but to wait for a timer."""
+        return self._jumping.jumps
 
 
 Jump = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]

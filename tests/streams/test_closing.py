@@ -113,7 +113,7 @@ async def test_an_iterator_that_needs_no_closing_is_left_alone() -> None:
         pass
 
 
-async def test_a_cancelled_cleanup_does_not_hide_the_failure_before() -> None:
+async def test_a_cancelled_cleanup_does_not_hide_the_failure_before(caplog: pytest.LogCaptureFixture) -> None:
     cleaning = asyncio.Event()
 
     async def slow() -> AsyncIterator[int]:
@@ -134,6 +134,7 @@ async def test_a_cancelled_cleanup_does_not_hide_the_failure_before() -> None:
     task.cancel()
     with pytest.raises(ValueError, match="first"):
         await task
+    assert caplog.text == ""
 
 
 async def test_a_cancelled_cleanup_stays_cancelled_where_nothing_failed() -> None:

@@ -39,6 +39,16 @@ async def test_a_waiter_that_leaves_takes_no_place() -> None:
     assert (places.running, places.waiting) == (0, 0)
 
 
+async def test_a_waiter_that_leaves_frees_its_place_in_the_queue() -> None:
+    places = Places(running=1, waiting=1)
+    places.ask()
+    waiter = places.ask()
+    waiter.cancel()
+    places.give_back(waiter)
+    assert places.waiting == 0
+    assert not places.ask().done()
+
+
 async def test_a_waiter_whose_client_left_is_passed_over() -> None:
     places = Places(running=1, waiting=2)
     holder, gone, patient = places.ask(), places.ask(), places.ask()

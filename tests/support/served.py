@@ -20,6 +20,17 @@ STARTS_WITHIN = 20.0
 END = "(end of output)"
 
 
+def receive(connection: socket.socket, until: bytes | Callable[[bytes], bool]) -> bytes:
+    """Reads until the bytes received hold `until`; fails when the peer closes before."""
+    enough = (lambda received: until in received) if isinstance(until, bytes) else until
+    received = b""
+    while not enough(received):
+        piece = connection.recv(65536)
+        assert piece, f"closed before {until!r} came, after {received!r}"
+        received += piece
+    return received
+
+
 class Served:
     """`headrace run TARGET` in a process of its own."""
 

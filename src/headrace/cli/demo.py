@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 
-from headrace.cli.port import bind_next
-from headrace.cli.screen import EXIT_CANNOT_START, fail
+from headrace.cli.children import Child, Children
+from headrace.cli.exits import EXIT_CANNOT_START, EXIT_OK, EXIT_STREAM_FAILED, EXIT_TRUNCATED, fail
+from headrace.cli.port import port_of
+from headrace.cli.serving import take_port
+from headrace.config import Settings
 from headrace.demo import GREETING
-from headrace.wire.events import End, Failure, Item
+from headrace.errors import HeadraceError, StreamTruncated
+from headrace.wire.events import Failure, Item, StreamEvent
 from headrace.wire.ndjson import NdjsonDecoder
 from headrace.wire.typed import stream_types
 
 QUESTION = "What is streaming?"
-EXIT_STREAM_FAILED = 4
 START_SECONDS = 20.0
 
 
@@ -27,77 +30,103 @@ START_SECONDS = 20.0
 @click.argument("question", required=False, default=QUESTION)
 @click.option("--once", is_flag=True, help="End after the answer instead of serving on.")
 @click.option(
-    "--port", default=8000, help="The port to serve on; the next free one when it is taken.", show_default=True
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    help="The port to serve on; the next free one when it is taken.",
+    show_default=True,
 )
 def command(question: str, once: bool, port: int) -> None:
     """Start a server with the built-in model and stream its answer to QUESTION."""
-    with bind_next("127.0.0.1", port) as listener:
-        free: int = listener.getsockname()[1]
     click.secho(GREETING, dim=True)
-    command = [sys.executable, "-m", "headrace", "run", "--demo", "--port", str(free), "--log-level", "warning"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+    with take_port(Settings(port=port), next_port=True) as listener:
+        arguments = ["run", "--demo", "--log-level", "warning", "--no-reload", "--workers", "1", "--drain", "1"]
+        server = Children(arguments, listener, subprocess.DEVNULL).start()
         try:
-            _wait(server, free)
-            code = _ask(free, question)
-            if not once and code == 0:
-                _explain(free)
-                server.wait()
-        except KeyboardInterrupt:
-            code = 130
+            code = _show(server, port_of(listener), question, once)
         finally:
-            server.terminate()
-    raise SystemExit(code)
+            server.stop()
+            server.wait()
+        raise SystemExit(code)
 
 
-def _wait(server: subprocess.Popen[bytes], port: int) -> None:
+def _show(server: Child, port: int, question: str, once: bool) -> int:
+    _wait(server, port)
+    click.echo(f"\n> {question}")
+    code = tell(_events(port, question), time.perf_counter)
+    if once or code != EXIT_OK:
+        return code
+    _explain(port)
+    return server.wait()
+
+
+def _wait(server: Child, port: int) -> None:
     """Returns when the server answers."""
     until = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < until:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         try:
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == http.client.OK:
-                return
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
         except OSError:
             time.sleep(0.02)
-        finally:
-            connection.close()
+        else:
+            return
     fail("the demo server did not start", EXIT_CANNOT_START)
 
 
-def _ask(port: int, question: str) -> int:
-    """Prints the answer as it arrives, then its first-token time and rate. Returns the exit code."""
-    click.echo(f"\n> {question}")
-    asked, first, tokens = time.perf_counter(), 0.0, 0
-    for event in _events(port, question):
-        if isinstance(event, Item):
-            tokens += 1
-            first = first or time.perf_counter() - asked
-            click.echo(event.data, nl=False)
-        elif isinstance(event, Failure):
-            click.secho(f"\n{event.code}: {event.message}", fg="red")
-            return EXIT_STREAM_FAILED
-    rest = time.perf_counter() - asked - first
-    rate = f" · {(tokens - 1) / rest:.0f} pieces/s" if tokens > 1 and rest > 0 else ""
-    click.secho(f"\n\n  first token {first * 1000:.0f} ms{rate} · {tokens} pieces", fg="green")
-    return 0
+def tell(events: Iterable[StreamEvent], clock: Callable[[], float]) -> int:
+    """Prints an answer as it arrives, then its first-token time and rate.
+
+    Args:
+        events: of the answer; asked for now.
+        clock: seconds.
+
+    Returns:
+        The exit code.
+    """
+    asked, first, pieces = clock(), 0.0, 0
+    try:
+        for event in events:
+            if isinstance(event, Item):
+                pieces += 1
+                first = first or clock() - asked
+                click.echo(event.data, nl=False)
+            elif isinstance(event, Failure):
+                return _failed(event.code, event.message, EXIT_STREAM_FAILED)
+    except StreamTruncated as error:
+        return _failed(error.code, error.message, EXIT_TRUNCATED)
+    except HeadraceError as error:
+        return _failed("not an answer", str(error), EXIT_STREAM_FAILED)
+    rest = clock() - asked - first
+    rate = f" · {(pieces - 1) / rest:.0f} pieces/s" if pieces > 1 and rest > 0 else ""
+    click.secho(f"\n\n  first token {first * 1000:.0f} ms{rate} · {pieces} pieces", fg="green")
+    return EXIT_OK
 
 
-def _events(port: int, question: str) -> Iterator[Item[str] | End | Failure]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    body = json.dumps({"messages": [{"role": "user", "content": question}]})
-    connection.request("POST", "/chat", body, {"content-type": "application/json", "accept": "application/x-ndjson"})
-    response = connection.getresponse()
-    if response.status != http.client.OK:
-        problem = json.loads(response.read())
-        yield Failure(problem["code"], problem["detail"])
-        return
+def _failed(what: str, why: str, code: int) -> int:
+    click.secho(f"\nerror: {what}: {why}", fg="red", err=True)
+    return code
+
+
+def _events(port: int, question: str) -> Iterator[StreamEvent]:
+    """The events of the answer. Raises StreamTruncated when the connection ends before the answer does."""
     decoder = NdjsonDecoder(stream_types(str))
-    while chunk := response.read1():
-        for event in decoder.feed(chunk):
-            if isinstance(event, (Item, End, Failure)):
-                yield event
-    decoder.finish()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        body = json.dumps({"messages": [{"role": "user", "content": question}]})
+        headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
+        connection.request("POST", "/chat", body, headers)
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            problem = json.loads(response.read())
+            yield Failure(problem["code"], problem["detail"])
+            return
+        while chunk := response.read1():
+            yield from decoder.feed(chunk)
+    except (OSError, http.client.HTTPException) as error:
+        raise StreamTruncated(f"the connection was lost: {error}") from error
+    finally:
+        connection.close()
+    yield from decoder.finish()
 
 
 def _explain(port: int) -> None:

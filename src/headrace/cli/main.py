@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
+import os
+from typing import Any
 
 import click
+
+from headrace.cli.exits import EXIT_STOPPED
 
 COMMANDS = {
     "dev": "Serve with reload while you write the service.",
@@ -35,8 +38,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand. Ctrl-C ends every one of them with 130, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise SystemExit(EXIT_STOPPED) from None
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("headrace"), prog_name="headrace")
-def main() -> None:
+@click.version_option(package_name="headrace", prog_name="headrace")
+@click.pass_context
+def main(context: click.Context) -> None:
     """Write a generator; headrace puts it on every wire."""
+    if os.environ.get("NO_COLOR"):  # no-color.org: set and not empty
+        context.color = False

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from headrace.cli.screen import EXIT_USAGE, fail
+from headrace.cli.exits import EXIT_USAGE, fail
+from headrace.cli.settings_file import UnreadableFile, read_file
 from headrace.config import ConfigError, Setting, Settings, from_environment, from_toml, merge, settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+target_argument = click.argument("target", required=False)
+
+
+def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value} has no value; write CLASS.PARAMETER=VALUE")
+    return dict(value.split("=", 1) for value in values)
+
+
+assignment_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    callback=_pairs,
+    metavar="CLASS.PARAMETER=VALUE",
+    help="A constructor argument; may be repeated.",
+)
 
 
 def with_settings(command: F) -> F:
@@ -41,17 +60,8 @@ def read_settings(flags: Mapping[str, Any], folder: Path, defaults: Mapping[str,
         defaults: what the command itself prefers to the table's defaults.
     """
     try:
-        file = _read_file(folder)
-        return merge(flags, from_environment(os.environ), {**defaults, **file})
-    except (ConfigError, tomllib.TOMLDecodeError) as error:
+        file = read_file(folder)
+        given = from_toml(file.table, file.name)
+        return merge(flags, from_environment(os.environ), {**defaults, **given})
+    except (ConfigError, UnreadableFile) as error:
         fail(str(error), EXIT_USAGE)
-
-
-def _read_file(folder: Path) -> dict[str, Any]:
-    path = folder / "headrace.toml"
-    if path.is_file():
-        return from_toml(tomllib.loads(path.read_text("utf-8")).get("headrace", {}), path.name)
-    path = folder / "pyproject.toml"
-    if path.is_file():
-        return from_toml(tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("headrace", {}), path.name)
-    return {}

@@ -7,35 +7,35 @@ import socket
 from pathlib import Path
 
 NEXT_PORTS = 50
-"""How many ports after the wanted one `dev` tries."""
+"""How many ports from the wanted one on are tried for a free one."""
 
 
 class PortTaken(Exception):
-    """Another process listens there; `owner` says which, as far as this system tells."""
+    """Another process has the port; `owner` says which, as far as this system tells."""
 
     def __init__(self, host: str, port: int) -> None:
         self.owner = owner(port)
-        super().__init__(f"HR11 port {port} on {host} is in use by {self.owner}")
+        super().__init__(f"port {port} on {host} is in use by {self.owner}")
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket bound to the address and not yet listening: until the service is ready, clients are refused.
 
+    While it does not listen, SO_REUSEADDR would let a second process bind beside it and fail minutes later, when its
+    model is loaded. So the option is used only where the port cannot be had without it: after a server whose closed
+    connections linger (TIME_WAIT). See `share`.
+
     Raises:
-        PortTaken: another process listens there.
+        PortTaken: another process has it.
         OSError: the address cannot be used at all.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(host, port) from error
-        raise
-    return listener
+    for reuse in (False, True):
+        try:
+            return _bound(host, port, reuse)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise PortTaken(host, port)
 
 
 def bind_next(host: str, port: int) -> socket.socket:
@@ -48,6 +48,26 @@ def bind_next(host: str, port: int) -> socket.socket:
     raise PortTaken(host, port)
 
 
+def free_port(host: str, port: int) -> int | None:
+    """The first port after this one that could be bound now."""
+    try:
+        with bind_next(host, port + 1) as listener:
+            return port_of(listener)
+    except (PortTaken, OSError):
+        return None
+
+
+def share(listener: socket.socket) -> None:
+    """Lets the next server have the port while connections of this one linger. For a socket that listens."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port that it is bound to."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
 def url(listener: socket.socket) -> str:
     """Where a browser finds the listener."""
     host, port = listener.getsockname()[:2]
@@ -55,26 +75,44 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}/"
 
 
-def owner(port: int) -> str:
+def owner(port: int, proc: Path = Path("/proc")) -> str:
     """The process that listens on a port: `python3 (pid 4711)` on Linux, else "another process"."""
-    inodes = _listening_inodes(port)
-    for process in Path("/proc").glob("[0-9]*"):
+    sockets = _listening_sockets(port, proc)
+    processes = sorted(proc.glob("[0-9]*"), key=lambda process: int(process.name)) if sockets else []
+    for process in processes:  # the oldest first: it has started the others that share the socket
         try:
-            links = [link.readlink().name for link in (process / "fd").iterdir()]
+            if any(_target(link) in sockets for link in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
         except OSError:
             continue  # gone, or somebody else's
-        if inodes.intersection(links):
-            name = (process / "comm").read_text().strip()
-            return f"{name} (pid {process.name})"
     return "another process"
 
 
-def _listening_inodes(port: int) -> set[str]:
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""  # closed since the folder was listed
+
+
+def _bound(host: str, port: int, reuse: bool) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _listening_sockets(port: int, proc: Path) -> set[str]:
     """The sockets that listen on the port, from the kernel's tables (proc_pid_net(5): state 0A is LISTEN)."""
     found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in ("net/tcp", "net/tcp6"):
         try:
-            rows = Path(table).read_text().splitlines()[1:]
+            rows = (proc / table).read_text().splitlines()[1:]
         except OSError:
             continue
         for row in rows:

@@ -6,19 +6,23 @@ from pathlib import Path
 
 import click
 
-from headrace.cli.screen import refuse, show_routes
-from headrace.cli.target import find, load
+from headrace.cli.exits import refuse_definition
+from headrace.cli.loading import load
+from headrace.cli.options import target_argument
+from headrace.cli.screen import show_routes
+from headrace.cli.target import find
 from headrace.errors import DefinitionError
 from headrace.services.decorators import Bound
 from headrace.services.definition import define
 
 
 @click.command("routes")
-@click.argument("target", required=False)
+@target_argument
 def command(target: str | None) -> None:
     """Show the endpoints of TARGET: method, path, parameters, what they give and in which formats."""
     try:
         loaded = load(find(target, Path.cwd()))
-        show_routes(define(loaded.service if isinstance(loaded, Bound) else loaded))  # type: ignore[arg-type]
+        # Constructor arguments do not matter here: they may be missing.
+        show_routes(define(loaded.service if isinstance(loaded, Bound) else loaded))
     except DefinitionError as error:
-        refuse(error)
+        refuse_definition(error)

@@ -1,46 +1,23 @@
-"""What the command prints: mistakes, and what a server says when it is ready."""
+"""What a server says when it is ready, and what it serves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NoReturn
 
 import click
 
-from headrace.errors import DefinitionError, Mistake
 from headrace.services.definition import ServiceDefinition
 from headrace.services.endpoint import EndpointDefinition
 from headrace.wire.formats import FORMATS
 
-EXIT_USER_CODE, EXIT_USAGE, EXIT_CANNOT_START = 1, 2, 3
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Prints an error and ends the command."""
-    click.secho(f"error: {message}", fg="red", err=True)
-    raise SystemExit(code)
-
-
-def show_mistakes(mistakes: Sequence[Mistake]) -> None:
-    """Prints mistakes, a blank line between them."""
-    for mistake in mistakes:
-        head, _, rest = str(mistake).partition("\n")
-        click.secho(head, fg="red", bold=True, err=True)
-        click.echo(f"{rest}\n" if rest else "", err=True)
-
-
-def refuse(error: DefinitionError, code: int = EXIT_CANNOT_START) -> NoReturn:
-    """Prints all mistakes and ends the command."""
-    show_mistakes(error.mistakes)
-    raise SystemExit(code)
+WIDTH = 90
 
 
 def show_ready(definition: ServiceDefinition, label: str, mode: str, address: str, seconds: float) -> None:
     """What a server prints when it answers: where it is and what it serves."""
     title = f"headrace {version('headrace')} · {mode} · {label}"
     ready = f"ready in {seconds:.2f} s"
-    click.echo(f"  {click.style(title, bold=True)}{ready:>{max(90 - len(title), len(ready) + 2)}}")
+    click.echo(f"  {click.style(title, bold=True)}{ready:>{max(WIDTH - len(title), len(ready) + 2)}}")
     click.echo(f"  {click.style('➜', fg='green')} {click.style(address, fg='cyan')}")
     show_routes(definition)
 

@@ -1,47 +1,36 @@
-"""What `dev` and `run` share: from TARGET and settings to a server that answers."""
+"""What `dev` and `run` share: from TARGET and settings to a server that answers, or to the children that will."""
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from headrace.cli.options import read_settings, with_settings
-from headrace.cli.port import PortTaken, bind, bind_next, url
-from headrace.cli.screen import EXIT_CANNOT_START, EXIT_USAGE, fail, refuse, show_mistakes, show_ready
-from headrace.cli.supervisor import Files, Supervisor
-from headrace.cli.target import Location, find, load
+from headrace.cli.children import Children, Inheritance
+from headrace.cli.exits import EXIT_CANNOT_START, EXIT_USAGE, fail, refuse
+from headrace.cli.launch import Launch
+from headrace.cli.options import assignment_option, read_settings, target_argument, with_settings
+from headrace.cli.port import PortTaken, bind, bind_next, free_port, port_of
+from headrace.cli.settings_file import FILES
+from headrace.cli.supervisor import Supervisor
+from headrace.cli.target import Location, find
+from headrace.cli.watch import Watch
 from headrace.config import Settings
-from headrace.errors import DefinitionError, SetupError
-from headrace.services.decorators import Bound
-from headrace.services.mistakes import setup_mistake
-from headrace.services.overrides import configured
+from headrace.errors import DefinitionError, Mistake
 
 DEMO = "headrace.demo:Chat"
+
+RELOAD_GRACE = 3.0
+"""Seconds that a server gets, after the drain, to stop before a reload kills it: its code may hang."""
 
 TARGET_HELP = (
     "TARGET is file.py, file.py:Class, package.module:Class or package.module:app. Left out, it is `target` of the"
     " settings file, else app.py, main.py or service.py."
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Launch:
-    """One start of a server, as the command line asked for it."""
-
-    mode: str
-    target: str | None
-    assignments: tuple[str, ...]
-    inherited: str | None
-    next_port: bool
-    settings: Settings
-    started: float
 
 
 def serving_command(mode: str, summary: str, defaults: Mapping[str, Any], *, next_port: bool) -> click.Command:
@@ -53,89 +42,63 @@ def serving_command(mode: str, summary: str, defaults: Mapping[str, Any], *, nex
     """
 
     @click.command(mode, help=f"{summary}\n\n{TARGET_HELP}")
-    @click.argument("target", required=False)
+    @target_argument
     @with_settings
-    @click.option(
-        "--set", "assignments", multiple=True, metavar="CLASS.PARAMETER=VALUE", help="A constructor argument."
-    )
+    @assignment_option
     @click.option("--demo", is_flag=True, help="Serve the built-in chat model instead of a TARGET.")
-    @click.option("--inherit", hidden=True, help="Descriptors of the listener and of the supervisor's pipe.")
+    @click.option("--inherit", type=Inheritance.read, hidden=True, help="What a child gets from its supervisor.")
     def command(
-        target: str | None, assignments: tuple[str, ...], demo: bool, inherit: str | None, **flags: Any
+        target: str | None, assignments: Mapping[str, str], demo: bool, inherit: Inheritance | None, **flags: Any
     ) -> None:
-        started = time.perf_counter()
         if demo and target:
             fail("--demo serves the built-in model; leave out TARGET", EXIT_USAGE)
         settings = read_settings(flags, Path.cwd(), defaults)
-        start = Launch(mode, DEMO if demo else target, assignments, inherit, next_port, settings, started)
-        raise SystemExit(launch(start))
+        try:
+            location = find(DEMO if demo else target, Path.cwd())
+        except DefinitionError as error:
+            refuse(error.mistakes, EXIT_CANNOT_START)
+        launch = Launch(mode, location, assignments, settings)
+        if inherit is not None:
+            raise SystemExit(_serve(launch, socket.socket(fileno=inherit.listener), inherit))
+        with take_port(settings, next_port=next_port) as listener:
+            raise SystemExit(_start(launch, listener))
 
     return command
 
 
-def launch(start: Launch) -> int:
-    """Serves until a signal, in this process or in children of it. Returns the exit code."""
+def take_port(settings: Settings, *, next_port: bool) -> socket.socket:
+    """The socket to listen on. Ends the command when there is none; says so when it is not on the wanted port."""
+    host, wanted = settings.host, settings.port
     try:
-        location = find(start.target, Path.cwd())
-    except DefinitionError as error:
-        refuse(error)
-    listener, pipe = _listener(start)
-    if start.settings.reload:
-        return Supervisor(sys.argv[1:], listener).keep_one(Files(location.root))
-    if start.settings.workers > 1:
-        return Supervisor(sys.argv[1:], listener).keep_many(start.settings.workers)
-    return _serve(start, location, listener, pipe)
-
-
-def _listener(start: Launch) -> tuple[socket.socket, int | None]:
-    """The socket to listen on, and the pipe that ends with the supervisor, when there is one."""
-    settings = start.settings
-    if start.inherited is not None:
-        descriptor, _, pipe = start.inherited.partition(",")
-        return socket.socket(fileno=int(descriptor)), int(pipe)
-    try:
-        take = bind_next if start.next_port and settings.port else bind
-        listener = take(settings.host, settings.port)
+        listener = (bind_next if next_port and wanted else bind)(host, wanted)
     except PortTaken as error:
-        fail(f"{error}; stop it, or choose another: --port {settings.port + 1}", EXIT_CANNOT_START)
+        free = free_port(host, wanted)
+        fix = f"stop it, or take a free one: --port {free}" if free else "stop it, or choose another one with --port"
+        refuse([Mistake("HR11", str(error), fix=fix)], EXIT_CANNOT_START)
     except OSError as error:
-        fail(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", EXIT_CANNOT_START)
-    taken: int = listener.getsockname()[1]
-    if settings.port and taken != settings.port:
-        click.secho(f"  {PortTaken(settings.host, settings.port)}; using {taken}", fg="yellow", err=True)
-    return listener, None
+        fail(f"cannot listen on {host}:{wanted}: {error.strerror}", EXIT_CANNOT_START)
+    if wanted and port_of(listener) != wanted:
+        click.secho(f"  HR11 {PortTaken(host, wanted)}; using {port_of(listener)}", fg="yellow", err=True)
+    return listener
 
 
-def _serve(start: Launch, location: Location, listener: socket.socket, pipe: int | None) -> int:
-    from headrace.server.app import Application
-    from headrace.server.run import configure_logging, run
-
-    try:
-        bound = _bound(location, start.assignments)
-        application = Application(bound, start.settings)
-    except DefinitionError as error:
-        refuse(error)
-    definition = application.runtime.definition
-    label = f"{location.label}:{location.name or bound.service.__name__}"
-
-    def ready() -> None:
-        show_ready(definition, label, start.mode, url(listener), time.perf_counter() - start.started)
-
-    configure_logging(start.settings)
-    try:
-        return run(application, listener, ready, pipe)
-    except SetupError as error:
-        show_mistakes([setup_mistake(definition.name, error.__cause__ or error)])
-        return EXIT_CANNOT_START
+def watched_folders(location: Location) -> list[Path]:
+    """The folder of the target; the current one too where it is a project's."""
+    is_project = any((location.folder / name).is_file() for name, _ in FILES)
+    return [location.root, location.folder] if is_project else [location.root]
 
 
-def _bound(location: Location, assignments: tuple[str, ...]) -> Bound[Any]:
-    loaded = load(location)
-    bound = loaded if isinstance(loaded, Bound) else Bound(loaded)  # type: ignore[arg-type]  # `load` gives no other
-    pairs = {}
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            fail(f"--set {assignment}: write CLASS.PARAMETER=VALUE", EXIT_USAGE)
-        pairs[key] = value
-    return configured(bound, pairs) if pairs else bound
+def _start(launch: Launch, listener: socket.socket) -> int:
+    settings = launch.settings
+    if not settings.reload and settings.workers == 1:
+        return _serve(launch, listener, None)
+    supervisor = Supervisor(Children(sys.argv[1:], listener))
+    if settings.reload:
+        return supervisor.keep_one(Watch(watched_folders(launch.location)), settings.drain + RELOAD_GRACE)
+    return supervisor.keep_many(settings.workers)
+
+
+def _serve(launch: Launch, listener: socket.socket, inherited: Inheritance | None) -> int:
+    from headrace.cli.worker import Worker  # deferred: a supervisor needs nothing of the server
+
+    return Worker(launch, inherited).serve(listener)

@@ -1,135 +1,157 @@
-"""Child processes that serve: one that starts again when a file changes, or several that share the port.
-
-Each child is this same command once more, with the listening socket inherited. It holds the reading end of a pipe whose
-writing end is here: when this process dies, however it dies, the child reads the end of the pipe and stops.
-"""
+"""Keeps child processes that serve: one that starts again when a file changes, or several that share the port."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Protocol
 
 import click
 
-from headrace.cli.screen import EXIT_CANNOT_START
+from headrace.cli.exits import EXIT_CANNOT_START, EXIT_OK, EXIT_STOPPED
 
 LOOK_SECONDS = 0.2
+STOP_LOOK_SECONDS = 0.02
+RESTING = 20
+"""After a look at the files we rest so many times as long as it took: a huge folder costs a twentieth of a core."""
+
 BACKOFF_SECONDS = (0.1, 5.0)
-EXIT_STOPPED = 130
-SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
+FORGIVEN_SECONDS = 60.0
+"""After so long without a death the next one is replaced without a pause again."""
 
 
-class Files:
-    """The Python and TOML files below a folder, hidden folders and installed packages left out."""
+class Process(Protocol):
+    """A child; `headrace.cli.children.Child` is one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._seen = self._times()
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+    def stop(self) -> None:
+        """Asks it to drain and end."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
+class Nursery(Protocol):
+    """Where children come from; `headrace.cli.children.Children` is one."""
+
+    def start(self, *, announces: bool = True) -> Process:
+        """One more child."""
+
+
+class Changes(Protocol):
+    """Where changes come from; `headrace.cli.watch.Watch` is one."""
 
     def changed(self) -> str | None:
-        """A file that changed, came or went since the last look."""
-        before, self._seen = self._seen, self._times()
-        different = before.items() ^ self._seen.items()
-        return min(os.path.relpath(path, self._folder) for path, _ in different) if different else None
-
-    def _times(self) -> dict[str, int]:
-        times = {}
-        for path in self._paths():
-            try:
-                times[path] = os.stat(path).st_mtime_ns
-            except OSError:
-                continue  # went away between the listing and the look
-        return times
-
-    def _paths(self) -> Iterator[str]:
-        for parent, folders, names in os.walk(self._folder):
-            folders[:] = [name for name in folders if not name.startswith(".") and name not in SKIPPED_FOLDERS]
-            if "pyvenv.cfg" in names:
-                folders.clear()
-            yield from (os.path.join(parent, name) for name in names if name.endswith((".py", ".toml")))
+        """What changed since the last call."""
 
 
 class Supervisor:
-    """Starts the children, keeps them, and stops them with itself.
+    """Starts children, keeps them, and stops them with itself.
 
     Args:
-        command: the arguments of the headrace command, without the interpreter.
-        listener: bound, not listening; the children inherit it.
+        nursery: starts them.
+        clock: seconds that never go back.
+        sleep: waits so many seconds.
     """
 
-    def __init__(self, command: list[str], listener: socket.socket) -> None:
-        self._alive, self._kept = os.pipe()
-        self._inherited = (listener.fileno(), self._alive)
-        self._command = [
-            *(sys.executable, "-m", "headrace", *command),
-            *("--no-reload", "--workers", "1", "--inherit", f"{listener.fileno()},{self._alive}"),
-        ]
+    def __init__(
+        self,
+        nursery: Nursery,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._nursery = nursery
+        self._clock = clock
+        self._sleep = sleep
         self._signals: list[int] = []
 
-    def keep_one(self, files: Files) -> int:
-        """One child, started again on every change.
+    def keep_one(self, changes: Changes, patience: float) -> int:
+        """One child, started again on every change. Returns the exit code.
 
         When it ends by itself before the first change, so do we; after that we wait for the change that mends it.
+
+        Args:
+            patience: seconds until a child that does not stop is killed.
         """
-        child = self._start()
-        reloaded = False
-        for _ in self._looks():
-            if (name := files.changed()) is not None:
-                click.secho(f"  {name} changed: starting again", fg="yellow", err=True)
-                self._stop([child])
-                child, reloaded = self._start(), True
-            elif child.poll() is not None and not reloaded:
-                return child.returncode
-        return self._end([child])
+        with self._taking_signals():
+            child, first, told = self._nursery.start(), True, False
+            while not self._signals:
+                looked = self._clock()
+                name = changes.changed()
+                rest = max(LOOK_SECONDS, RESTING * (self._clock() - looked))
+                if name is not None:
+                    click.secho(f"  {name} changed: starting again", fg="yellow", err=True)
+                    self._stop([child], patience)
+                    if self._signals:
+                        break
+                    child, first, told = self._nursery.start(), False, False
+                elif (code := child.poll()) is not None and first:
+                    return code
+                elif code is not None and not told:
+                    click.secho("  waiting for a change", fg="yellow", err=True)
+                    told = True
+                self._sleep(rest)
+            return self._end([child], patience)
 
     def keep_many(self, count: int) -> int:
-        """Several children that share the port. One that cannot start ends them all; one that dies is started again."""
-        children = [self._start() for _ in range(count)]
-        pause, retry_at = BACKOFF_SECONDS[0], 0.0
-        for now in self._looks():
-            dead = [child for child in children if child.poll() is not None]
-            if any(child.returncode == EXIT_CANNOT_START for child in dead):
-                self._stop(children)
-                return EXIT_CANNOT_START
-            if dead and now >= retry_at:
-                child = dead[0]
-                click.secho(f"  worker {child.pid} ended with {child.returncode}: starting another", fg="red", err=True)
-                children[children.index(child)] = self._start()
-                retry_at, pause = now + pause, min(pause * 2, BACKOFF_SECONDS[1])
-            elif not dead and now > retry_at + 60:
-                pause = BACKOFF_SECONDS[0]
-        return self._end(children)
+        """Several children that share the port. Returns the exit code.
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal comes to us alone, and we pass it on once.
-        return subprocess.Popen(self._command, pass_fds=self._inherited, start_new_session=True)
+        One that cannot start ends them all; one that dies is replaced, the more slowly the more often it happens.
+        """
+        with self._taking_signals():
+            children = [self._nursery.start(announces=number == 0) for number in range(count)]
+            pause, retry_at = BACKOFF_SECONDS[0], 0.0
+            while not self._signals:
+                now = self._clock()
+                dead = [(child, code) for child in children if (code := child.poll()) is not None]
+                if any(code == EXIT_CANNOT_START for _, code in dead):
+                    self._stop(children)
+                    return EXIT_CANNOT_START
+                if dead and now >= retry_at:
+                    child, code = dead[0]
+                    click.secho(f"  worker {child.pid} ended with {code}: starting another", fg="red", err=True)
+                    children[children.index(child)] = self._nursery.start(announces=False)
+                    retry_at, pause = now + pause, min(pause * 2, BACKOFF_SECONDS[1])
+                elif not dead and now > retry_at + FORGIVEN_SECONDS:
+                    pause = BACKOFF_SECONDS[0]
+                self._sleep(LOOK_SECONDS)
+            return self._end(children)
 
-    def _looks(self) -> Iterator[float]:
-        """Comes back every `LOOK_SECONDS`, with the time, until a signal tells us to stop."""
-        handler: Callable[[int, object], None] = lambda number, _: self._signals.append(number)  # noqa: E731
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, handler)
-        while not self._signals:
-            time.sleep(LOOK_SECONDS)
-            yield time.monotonic()
+    @contextlib.contextmanager
+    def _taking_signals(self) -> Iterator[None]:
+        def take(number: int, _: object) -> None:
+            self._signals.append(number)
 
-    def _stop(self, children: list[subprocess.Popen[bytes]]) -> None:
-        """Asks the children to drain, and waits for them; a second signal to us ends them at once."""
+        before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, children: list[Process], patience: float | None = None) -> bool:
+        """Asks the children to drain and waits for them; whether they did. A second signal to us ends them at once."""
         for child in children:
-            child.terminate()
-        received = len(self._signals)
+            child.stop()
+        received, until = len(self._signals), None if patience is None else self._clock() + patience
+        killed = False
         while any(child.poll() is None for child in children):
-            if len(self._signals) > received:
+            late = until is not None and self._clock() >= until
+            if not killed and (late or len(self._signals) > received):
+                killed = True
                 for child in children:
                     child.kill()
-            time.sleep(LOOK_SECONDS / 10)
+            self._sleep(STOP_LOOK_SECONDS)
+        return not killed
 
-    def _end(self, children: list[subprocess.Popen[bytes]]) -> int:
-        self._stop(children)
-        return EXIT_STOPPED if signal.SIGINT in self._signals else 0
+    def _end(self, children: list[Process], patience: float | None = None) -> int:
+        drained = self._stop(children, patience)
+        return EXIT_OK if drained and signal.SIGINT not in self._signals else EXIT_STOPPED

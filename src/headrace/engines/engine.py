@@ -62,7 +62,7 @@ class Finish:
     completion_tokens: int
 
 
-EngineEvent: TypeAlias = "TextDelta | Finish"
+EngineEvent: TypeAlias = TextDelta | Finish
 
 
 class Engine(Protocol):

@@ -1,12 +1,14 @@
 """The ASGI application of one service: finds who answers a request, and turns every refusal into a problem document.
 
 It is plain ASGI: any server runs it, and it can be mounted in another application. A parent that does not pass the
-lifespan on is made up for: the service then starts with the first request.
+lifespan on is made up for: the service then starts with the first request. A parent that wants it started and stopped
+with itself enters `application.runtime` in its own lifespan.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import logging
 from typing import Any
@@ -14,15 +16,15 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from headrace.config import Settings
-from headrace.errors import InternalError, MethodNotAllowed, NotFound, RequestError, SetupError
+from headrace.errors import ClientGone, InternalError, MethodNotAllowed, NotFound, RequestError, SetupError
 from headrace.metrics import Metrics
 from headrace.server.body import command
 from headrace.server.health import SystemRoutes
 from headrace.server.http import Exchange
 from headrace.server.log import log_refusal
 from headrace.server.request import HttpRequest
-from headrace.server.response import Response
-from headrace.server.security import Keys
+from headrace.server.response import Response, ResponseAborted
+from headrace.server.security import Keys, with_cors
 from headrace.services.decorators import Bound
 from headrace.services.endpoint import EndpointDefinition
 from headrace.services.runtime import Runtime
@@ -47,61 +49,87 @@ class Application:
         self._endpoints = {endpoint.path: endpoint for endpoint in self.runtime.definition.endpoints}
         self._system = SystemRoutes(self.runtime)
         self._keys = Keys(self.settings.api_key)
-        self._starting = asyncio.Lock()
+        self._http = with_cors(self._respond, self.settings.cors_origin)
+        self._start: asyncio.Task[Runtime] | None = None  # under way, with the first request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003, "reason": "this server speaks HTTP only"})
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1003, "reason": "this server speaks HTTP only"})
+            case other:
+                raise ValueError(f"the ASGI server offers {other!r}, which this application does not speak")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await self._start()
+            if not self.runtime.ready:
+                await self.runtime.__aenter__()  # in this task, as `on_stop` will be
         except SetupError as error:
-            logger.error("%s", error, exc_info=error.__cause__)
+            _log_start(error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.runtime.__aexit__(None, None, None)
+        try:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        finally:
+            await self.runtime.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _start(self) -> None:
-        async with self._starting:
-            if not self.runtime.started:
-                await self.runtime.__aenter__()
+    async def _started(self) -> None:
+        """Waits for the start that the first request has set off; who leaves meanwhile does not stop it.
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        Raises:
+            SetupError: it failed. The next request tries again.
+        """
+        if self._start is None:
+            self._start = asyncio.get_running_loop().create_task(self.runtime.__aenter__())
+            self._start.add_done_callback(self._start_ended)
+        await asyncio.shield(self._start)
+
+    def _start_ended(self, start: asyncio.Task[Runtime]) -> None:
+        self._start = None
+        if not start.cancelled() and (error := start.exception()) is not None:
+            _log_start(error)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope)
         response = Response(send, request.id)
         try:
-            if not self.runtime.started:
-                await self._start()
             await self._answer(request, receive, response)
+        except ClientGone:
+            pass  # nobody is there to be told
+        except ResponseAborted:
+            raise
+        except Exception as error:
+            if response.status is not None:
+                await response.cut()
+                raise
+            if not isinstance(error, SetupError):  # that one is logged where it happened
+                logger.exception("a request failed outside the user's code (request %s)", request.id)
+            with contextlib.suppress(ClientGone):
+                await response.problem(InternalError())
+
+    async def _answer(self, request: HttpRequest, receive: Receive, response: Response) -> None:
+        try:
+            if not self._system.is_open(request):
+                self._keys.check(request)
+            if not self.runtime.started:
+                await self._started()
+            endpoint = self._endpoints.get(request.path)
+            if endpoint is not None:
+                if request.method not in endpoint.methods:
+                    raise self._wrong_method(request, endpoint)
+                await Exchange(self.runtime, endpoint, request, receive, response).answer()
+            elif not await self._system.answer(request, response):
+                raise self._unknown_path(request)
         except RequestError as error:
             log_refusal(request, error)
             await response.problem(error)
-        except Exception:
-            if response.status is not None:
-                raise
-            logger.exception("a request failed outside the user's code (request %s)", request.id)
-            await response.problem(InternalError())
-
-    async def _answer(self, request: HttpRequest, receive: Receive, response: Response) -> None:
-        if not self._system.is_open(request):
-            self._keys.check(request)
-        endpoint = self._endpoints.get(request.path)
-        if endpoint is not None:
-            if request.method not in endpoint.methods:
-                raise self._wrong_method(request, endpoint)
-            await Exchange(self.runtime, endpoint, request, receive, response).answer()
-        elif not await self._system.answer(request, response):
-            raise self._unknown_path(request)
 
     def _wrong_method(self, request: HttpRequest, endpoint: EndpointDefinition) -> MethodNotAllowed:
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
@@ -112,13 +140,21 @@ class Application:
             )
         allowed = " or ".join(endpoint.methods)
         return MethodNotAllowed(
-            f"HR14 {endpoint.path} takes {allowed}, not {request.method[:20]}: {command(request, endpoint)}",
+            f"HR14 {request.root_path}{endpoint.path} takes {allowed}, not {request.method[:20]}: "
+            f"{command(request, endpoint)}",
             endpoint.methods,
         )
 
     def _unknown_path(self, request: HttpRequest) -> NotFound:
-        close = difflib.get_close_matches(request.path, self._endpoints, n=1)
+        root = request.root_path
+        close = difflib.get_close_matches(request.path[:200], self._endpoints, n=1)
         if close:
-            return NotFound(f"there is nothing at this path. Did you mean {close[0]}?")
-        paths = ", ".join(f"{endpoint.methods[0]} {path}" for path, endpoint in list(self._endpoints.items())[:20])
-        return NotFound(f"there is nothing at this path. {self.runtime.definition.name} answers at {paths}")
+            return NotFound(f"there is nothing at this path. Did you mean {root}{close[0]}?")
+        paths = [f"{endpoint.methods[0]} {root}{path}" for path, endpoint in self._endpoints.items()]
+        more = ", ..." if len(paths) > 20 else ""
+        listed = ", ".join(paths[:20]) + more
+        return NotFound(f"there is nothing at this path. {self.runtime.definition.name} answers at {listed}")
+
+
+def _log_start(error: BaseException) -> None:
+    logger.error("%s", error, exc_info=error.__cause__ or error)

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 from headrace.errors import (
     BodyTooLarge,
@@ -22,6 +23,8 @@ from headrace.services.arguments import BodyParameter
 from headrace.services.endpoint import EndpointDefinition
 from headrace.wire.codec import Codec
 from headrace.wire.lines import Lines
+
+EXAMPLE_CHARACTERS = 300
 
 LINES = ("application/x-ndjson", "application/jsonl")
 
@@ -40,9 +43,12 @@ def check_head(request: HttpRequest, endpoint: EndpointDefinition, limit: int) -
     coding = request.headers.get("content-encoding", "identity").lower()
     if coding != "identity":
         raise UnsupportedMediaType(f"the body is encoded with {coding[:40]!r}; send it as it is")
-    if not request.has_body or request.method == "GET":
-        return
-    media_type = request.media_type
+    if request.has_body and request.method != "GET":
+        _check_media_type(request, endpoint)
+
+
+def _check_media_type(request: HttpRequest, endpoint: EndpointDefinition) -> None:
+    body, media_type = endpoint.arguments.body, request.media_type
     if body is None and not (media_type == "application/json" or media_type.endswith("+json")):
         works = command(request, endpoint)
         raise UnsupportedMediaType(
@@ -60,16 +66,25 @@ def _said(media_type: str) -> str:
 
 def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
     """The curl line that works."""
-    url = f"http://{request.address}{endpoint.path}"
+    url = request.base_url + endpoint.path
     body = endpoint.arguments.body
     example = endpoint.arguments.example()
-    if "POST" not in endpoint.methods and endpoint.methods[0] == "GET":
-        query = "&".join(f"{name}={value}" for name, value in example.items())
-        return f"curl -N {shlex.quote(url + '?' + query if query else url)}"
+    method = "POST" if "POST" in endpoint.methods else endpoint.methods[0]
+    if (body is not None or method == "GET") and example:
+        url += "?" + urlencode({name: each if isinstance(each, str) else _json(each) for name, each in example.items()})
+    line = f"curl -N {shlex.quote(url)}"
     if body is not None:
         kind = "application/octet-stream" if body.items is None or body.items.kind == "bytes" else LINES[0]
-        return f"curl -N {url} -T FILE -X {endpoint.methods[0]} -H 'content-type: {kind}'"
-    return f"curl -N {url} --json {shlex.quote(json.dumps(example, ensure_ascii=False))}"
+        return f"{line} -T FILE -X {method} -H 'content-type: {kind}'"
+    if method == "GET":
+        return line
+    text = _json(example)
+    sent = shlex.quote(text) if len(text) <= EXAMPLE_CHARACTERS else "@arguments.json"
+    return f"{line} --json {sent}" + ("" if method == "POST" else f" -X {method}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 async def read_arguments(
@@ -83,7 +98,10 @@ async def read_arguments(
     """
     arguments, body = endpoint.arguments, endpoint.arguments.body
     if body is None and request.method != "GET":
-        return arguments.from_json(await inbox.body(limit))
+        data = await inbox.body(limit)
+        if data and not request.has_body:  # HTTP/2 and 3 need not announce a body
+            _check_media_type(request, endpoint)
+        return arguments.from_json(data)
     values = arguments.from_query(request.query)
     if body is not None:
         values[body.name] = await _body(body, inbox, limit)
@@ -100,21 +118,16 @@ async def _body(body: BodyParameter, inbox: Inbox, limit: int) -> Any:
 
 async def _items(codec: Codec, inbox: Inbox, limit: int) -> AsyncIterator[Any]:
     """The items of an NDJSON body, each as soon as its line is complete."""
-    number = 0
-    async for line in _lines(inbox, limit):
-        number += 1
-        if line.strip():
-            yield _item(codec, line, number)
-
-
-async def _lines(inbox: Inbox, limit: int) -> AsyncIterator[bytes]:
     lines = Lines(limit)
+    number = 0
     try:
         async for chunk in inbox.chunks():
             for line in lines.read(chunk):
-                yield line
+                number += 1
+                if line.strip():
+                    yield _item(codec, line, number)
         for line in lines.read(b"\n") if lines.unfinished else ():
-            yield line
+            yield _item(codec, line, number + 1)
     except RecordTooLarge as error:
         raise BodyTooLarge(f"the body has {error}") from error
 

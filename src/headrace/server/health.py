@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from headrace.errors import MethodNotAllowed, NotFound, ShuttingDown
 from headrace.metrics import CONTENT_TYPE
@@ -23,7 +25,7 @@ class SystemRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._get: dict[str, Callable[[Response], Awaitable[None]]] = {
+        self._get: dict[str, Callable[[HttpRequest, Response], Awaitable[None]]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
@@ -44,7 +46,7 @@ class SystemRoutes:
         if request.path in self._get:
             if request.method not in ("GET", "HEAD"):
                 raise MethodNotAllowed(f"{request.path} is read with GET", ("GET", "HEAD"))
-            await self._get[request.path](response)
+            await self._get[request.path](request, response)
             return True
         if request.path.startswith("/streams/"):
             if request.method != "DELETE":
@@ -53,21 +55,26 @@ class SystemRoutes:
             return True
         return False
 
-    async def _livez(self, response: Response) -> None:
+    async def _livez(self, request: HttpRequest, response: Response) -> None:
         await response.document(200, b'{"status": "live"}', "application/json", NO_STORE)
 
-    async def _readyz(self, response: Response) -> None:
+    async def _readyz(self, request: HttpRequest, response: Response) -> None:
         if not self._runtime.ready:
             await response.problem(ShuttingDown("the service is not ready"))
         else:
             await response.document(200, b'{"status": "ready"}', "application/json", NO_STORE)
 
-    async def _metrics(self, response: Response) -> None:
+    async def _metrics(self, request: HttpRequest, response: Response) -> None:
         await response.document(200, self._runtime.metrics.exposition(), CONTENT_TYPE, NO_STORE)
 
-    async def _openapi(self, response: Response) -> None:
-        body = json.dumps(document(self._runtime.definition), ensure_ascii=False, indent=2).encode()
+    async def _openapi(self, request: HttpRequest, response: Response) -> None:
+        description = {**self._document, "servers": [{"url": request.root_path or "/"}]}
+        body = json.dumps(description, ensure_ascii=False, indent=2).encode("utf-8", "replace")
         await response.document(200, body, "application/json")
+
+    @functools.cached_property
+    def _document(self) -> dict[str, Any]:
+        return document(self._runtime.definition)
 
     async def _stop(self, id: str, response: Response) -> None:
         stream = self._runtime.live.get(id)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn
 
 from starlette.types import Receive
 
@@ -19,11 +20,12 @@ from headrace.server.body import check_head, read_arguments
 from headrace.server.inbox import Inbox
 from headrace.server.log import log_stream
 from headrace.server.request import HttpRequest
-from headrace.server.response import Response, ResponseAborted
+from headrace.server.response import Response, ResponseAborted, status_of
 from headrace.services.context import Request, answering
 from headrace.services.endpoint import EndpointDefinition
 from headrace.services.runtime import Runtime
 from headrace.streams.heartbeat import Heartbeat
+from headrace.streams.limits import Turn
 from headrace.streams.stream import Stream
 from headrace.wire.formats import choose
 
@@ -57,9 +59,7 @@ class Exchange:
             asyncio.CancelledError: the server stops; the client was told `shutting_down`.
         """
         request, endpoint, settings = self._request, self._endpoint, self._runtime.settings
-        choice = choose(
-            request.headers.get("accept"), endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type
-        )
+        choice = choose(request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type)
         check_head(request, endpoint, settings.max_body)
         if (timeout := request.timeout) is not None:
             self._deadline = time.monotonic() + timeout
@@ -75,61 +75,82 @@ class Exchange:
             error, cancelled = ShuttingDown(), raised
         finally:
             self._runtime.count(endpoint, error)
-            log_stream(request, self._response.status or (error.status if error else 200), stream, error)
+            log_stream(request, self._response.status or (status_of(error) if error else 200), stream, error)
         await self._tell(stream, error)
         if cancelled is not None:
             raise cancelled
 
     async def _run(self, stream: Stream) -> StreamError | None:
         """Runs the stream in a place of its own. Raises what kept it from starting."""
-        async with self._place():
-            async with _until(self._deadline):
-                arguments = await read_arguments(
-                    self._request, self._endpoint, self._inbox, self._runtime.settings.max_body
-                )
-            heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
-            deadline = self._stop_at_deadline(stream)
-            try:
-                async with self._inbox.watch(lambda: stream.cancel(ClientGone())):
+        try:
+            async with self._place():
+                arguments = await self._arguments()
+                heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
+                deadline = self._stop_at_deadline(stream)
+                self._inbox.watch(lambda: stream.cancel(ClientGone()))
+                try:
                     with answering(self._context(stream)):
                         return await self._runtime.run(stream, self._endpoint, arguments)
-            finally:
-                heartbeat.stop()
-                if deadline is not None:
-                    deadline.cancel()
+                finally:
+                    heartbeat.stop()
+                    if deadline is not None:
+                        deadline.cancel()
+        finally:
+            self._inbox.close()
+
+    async def _arguments(self) -> dict[str, Any]:
+        async with _until(self._deadline):
+            return await read_arguments(self._request, self._endpoint, self._inbox, self._runtime.settings.max_body)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """Holds a place, waiting for it in the queue. A client that leaves the queue gives up its turn at once."""
+        """Holds a place, waiting for it in the queue."""
         places = self._runtime.places
         turn = places.ask()
+        try:
+            if not turn.done():
+                await self._wait(turn)
+            yield
+        finally:
+            places.give_back(turn)
+
+    async def _wait(self, turn: Turn) -> None:
+        """Waits in the queue. A client that leaves it gives up its turn at once."""
 
         def gone() -> None:
             if not turn.done():
                 turn.set_exception(ClientGone())
 
+        self._inbox.watch(gone)
+        since = time.monotonic()
         try:
-            if not turn.done():
-                async with _until(self._deadline), self._inbox.watch(gone):
-                    await turn
-            yield
+            async with _until(self._deadline):
+                await turn
         finally:
-            places.give_back(turn)
+            self._runtime.metrics.queue_wait.observe(time.monotonic() - since)
 
     async def _tell(self, stream: Stream, error: StreamError | None) -> None:
         """Tells the ending, once, as the format and what was already sent allow."""
-        if isinstance(error, ClientGone):
-            return
         if error is not None and self._response.status is None:
-            await self._response.problem(error, stream_id=stream.id)
+            stream.outlet.drop()  # a heartbeat that has not left yet
+            with contextlib.suppress(ClientGone):  # one that is gone is told too: a middleware may wait for an answer
+                await self._response.problem(error, stream_id=stream.id)
+        elif isinstance(error, ClientGone):
+            return
         elif error is None or (stream.in_band and not stream.torn):
             with contextlib.suppress(ClientGone):
                 await stream.finish()
         else:
-            if not stream.torn:
-                with contextlib.suppress(ClientGone):
-                    await stream.outlet.flush()
-            raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
+            await self._cut(stream, error)
+
+    async def _cut(self, stream: Stream, error: StreamError) -> NoReturn:
+        """Delivers the items before the failure, as far as that is still possible, and breaks off."""
+        if not stream.torn:
+            with contextlib.suppress(ClientGone):
+                await stream.outlet.flush()
+        stream.outlet.drop()
+        await self._response.cut()
+        raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
 
     def _stop_at_deadline(self, stream: Stream) -> asyncio.TimerHandle | None:
         if self._deadline is None:

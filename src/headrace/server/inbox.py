@@ -2,13 +2,14 @@
 
 ASGI tells both through one `receive()`, so one reader must own it. Until `watch` is called, the body is read in place
 by whoever answers. From then on a task reads ahead, by a bounded amount, and calls back when the client is gone: only
-a `receive()` that is waiting notices a client that leaves while the server has nothing to write.
+a `receive()` that is waiting notices a client that leaves while the server has nothing to write. Once started, the task
+reads to the end of the exchange: a `receive()` that is cancelled may lose the message that it was about to return.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 
 from starlette.types import Receive
@@ -18,11 +19,13 @@ from headrace.errors import BodyTooLarge, ClientGone
 AHEAD = 64 * 1024
 """Bytes of the body that are read before anybody asks for them."""
 
+logger = logging.getLogger("headrace.server")
+
 
 class Inbox:
     """One exchange's `receive()`.
 
-    `gone` is true from the moment the client left.
+    `gone` is true from the moment the client left, and from `close` on.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -31,7 +34,8 @@ class Inbox:
         self._size = 0
         self._complete = False  # the whole body was received
         self._moved = asyncio.Event()  # something arrived, or something was taken
-        self._watcher: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._on_gone: Callable[[], None] | None = None
         self.gone = False
 
     async def body(self, limit: int) -> bytes:
@@ -43,61 +47,74 @@ class Inbox:
         """
         parts: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
+        while arrived := await self._arrived():
+            size += sum(map(len, arrived))
             if size > limit:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes, which is all this server takes")
-            parts.append(chunk)
+            parts += arrived
         return b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ClientGone when the client leaves before it is through."""
-        while True:
-            for chunk in self._take():
+        while arrived := await self._arrived():
+            for chunk in arrived:
                 yield chunk
-            if self._ahead:
-                continue
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """From now on reads ahead, and calls `on_gone` when the client leaves: at once if it has left already.
+
+        A second call replaces the callback.
+        """
+        self._on_gone = on_gone
+        if self.gone:
+            on_gone()
+        elif self._reader is None:
+            self._reader = asyncio.get_running_loop().create_task(self._read_ahead())
+
+    def close(self) -> None:
+        """Reads no more and calls nobody back. Whoever still waits for the body gets ClientGone."""
+        self.gone, self._on_gone = True, None
+        self._moved.set()
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _arrived(self) -> list[bytes]:
+        """All that has arrived and was not taken, waiting for the first of it; nothing at the end of the body."""
+        while not self._ahead:
             if self._complete:
-                return
+                return []
             if self.gone:
                 raise ClientGone
-            if self._watcher is None:
+            if self._reader is None:
                 await self._read()
             else:
                 self._moved.clear()
                 await self._moved.wait()
-
-    def _take(self) -> list[bytes]:
-        chunks, self._ahead, self._size = self._ahead, [], 0
+        arrived, self._ahead, self._size = self._ahead, [], 0
         self._moved.set()
-        return chunks
+        return arrived
 
     async def _read(self) -> None:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            self.gone = True
-        else:
-            if chunk := message.get("body", b""):
-                self._ahead.append(chunk)
-                self._size += len(chunk)
-            self._complete = not message.get("more_body", False)
-
-    @contextlib.asynccontextmanager
-    async def watch(self, on_gone: Callable[[], None]) -> AsyncIterator[None]:
-        """Reads ahead inside the block, and calls `on_gone` once when the client leaves."""
-        self._watcher = asyncio.get_running_loop().create_task(self._watch(on_gone))
         try:
-            yield
-        finally:
-            watcher, self._watcher = self._watcher, None
-            if not watcher.done():
-                watcher.cancel()
+            message = await self._receive()
+        except Exception as error:  # of the server or a middleware: nobody can say any more what the client does
+            logger.warning("receive() failed; the client is taken for gone: %r", error)
+            message = {"type": "http.disconnect"}
+        if message["type"] != "http.request" or self._complete:
+            self.gone = True  # after the whole body, only a disconnect can come
+            return
+        if chunk := message.get("body", b""):
+            self._ahead.append(chunk)
+            self._size += len(chunk)
+        self._complete = not message.get("more_body", False)
 
-    async def _watch(self, on_gone: Callable[[], None]) -> None:
+    async def _read_ahead(self) -> None:
         while not self.gone:
             if self._size >= AHEAD and not self._complete:
                 self._moved.clear()
                 await self._moved.wait()
-            await self._read()
-            self._moved.set()
-        on_gone()
+            else:
+                await self._read()
+                self._moved.set()
+        if self._on_gone is not None:
+            self._on_gone()

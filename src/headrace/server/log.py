@@ -1,4 +1,8 @@
-"""One line per stream, for people or as JSON; and the formatters of the server's log."""
+"""One line per stream, for people or as JSON; and the formatters of the server's log.
+
+Nothing that a client or an exception says can begin a line of its own, move the cursor or fill the disk: what is not
+printable is escaped, a traceback is indented, and both have a bound.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,21 @@ from headrace.streams.stream import Stream
 
 access = logging.getLogger("headrace.access")
 
+FIELDS = "headrace_fields"
+"""The attribute of a log record that has a stream's values, for formatters."""
+
+VALUE_CHARACTERS = 200
+TEXT_CHARACTERS = 8 * 1024
+"""Of a message, and of a traceback."""
+
 
 def log_stream(request: HttpRequest, status: int, stream: Stream, error: StreamError | None) -> None:
     """Logs how a stream ended: complete, stopped by its client, refused, or failed with a code."""
     if not access.isEnabledFor(logging.INFO):
         return
-    fields: dict[str, Any] = {
-        "method": request.method,
-        "path": request.path,
+    fields = {
+        **_request_fields(request),
         "stream_id": stream.id,
-        "request_id": request.id,
         "endpoint": stream.endpoint,
         "status": status,
         "items": stream.items,
@@ -30,23 +39,30 @@ def log_stream(request: HttpRequest, status: int, stream: Stream, error: StreamE
         "duration_ms": _milliseconds(stream.seconds),
         "end": "ok" if error is None else error.code,
     }
-    access.info("%s", _line(fields, stream, error), extra={"fields": fields})
+    access.info("%s", _line(fields, stream, error), extra={FIELDS: fields})
 
 
 def log_refusal(request: HttpRequest, error: RequestError) -> None:
     """Logs a request that reached no endpoint."""
-    fields = {
-        "method": request.method,
-        "path": request.path,
+    fields = {**_request_fields(request), "status": error.status, "end": error.code}
+    access.info("%s", f"{_asked(fields)} {error.status} {error.code}", extra={FIELDS: fields})
+
+
+def _request_fields(request: HttpRequest) -> dict[str, Any]:
+    """What a line says of the request. Never its query: that is where secrets travel."""
+    return {
+        "method": request.method[:20],
+        "path": (request.root_path + request.path)[:VALUE_CHARACTERS],
         "request_id": request.id,
-        "status": error.status,
-        "end": error.code,
     }
-    access.info("%s", f"{request.method} {_shown(request.path)} {error.status} {error.code}", extra={"fields": fields})
+
+
+def _asked(fields: dict[str, Any]) -> str:
+    return f"{shown(fields['method'])} {shown(fields['path'])}"
 
 
 def _line(fields: dict[str, Any], stream: Stream, error: StreamError | None) -> str:
-    head = f"{fields['method']} {_shown(fields['path'])} {stream.id[:8]}"
+    head = f"{_asked(fields)} {stream.id[:8]}"
     if isinstance(error, ClientGone):
         return f"{head} stopped by client after {stream.items} items, {stream.seconds:.1f}s"
     head += f" {fields['status']}"
@@ -58,7 +74,7 @@ def _line(fields: dict[str, Any], stream: Stream, error: StreamError | None) -> 
     if first is not None and stream.items > 1 and stream.seconds > first:
         parts.append(f"{(stream.items - 1) / (stream.seconds - first):.1f}/s")
     parts.append(f"{stream.seconds:.1f}s")
-    parts.append("end" if error is None else f"{error.code}: {_shown(error.message)}")
+    parts.append("end" if error is None else f"{shown(str(error.code))}: {shown(error.message)}")
     return " ".join(parts)
 
 
@@ -66,25 +82,30 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def _shown(text: str) -> str:
-    """Text of a client on one line and without terminal escapes, at most 200 characters."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:200])
+def shown(text: str, characters: int = VALUE_CHARACTERS) -> str:
+    """The text on one line and without terminal escapes; of a long one its beginning and its end."""
+    if len(text) > characters:
+        half = characters // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class TextFormatter(logging.Formatter):
     """`12:01:07 POST /write s_7Kq2 200 first 84ms 128 items 61.2/s 2.1s end`; other records with their level."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
-        self._other = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
-
     def format(self, record: logging.LogRecord) -> str:
-        """One record as text."""
-        return super().format(record) if hasattr(record, "fields") else self._other.format(record)
+        """One record as text; the lines of its traceback are indented."""
+        source = "" if hasattr(record, FIELDS) else f" {record.levelname} {record.name}:"
+        message = shown(record.getMessage().strip(), TEXT_CHARACTERS)
+        line = f"{self.formatTime(record, '%H:%M:%S')}{source} {message}"
+        return "\n  ".join([line, *(shown(each, TEXT_CHARACTERS) for each in self._traceback(record).splitlines())])
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        return _shortened(self.formatException(record.exc_info)) if record.exc_info else ""
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line; a traceback is one string in it."""
+    """One JSON object per line, in ASCII; a traceback is one string in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as JSON."""
@@ -92,9 +113,14 @@ class JsonFormatter(logging.Formatter):
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            "message": _shortened(record.getMessage()),
+            **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
-            document["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(document, ensure_ascii=False, default=str)
+            document["traceback"] = _shortened(self.formatException(record.exc_info))
+        return json.dumps(document, default=str).replace("\x7f", "\\u007f")
+
+
+def _shortened(text: str) -> str:
+    half = TEXT_CHARACTERS // 2
+    return text if len(text) <= TEXT_CHARACTERS else f"{text[:half]}\n...\n{text[-half:]}"

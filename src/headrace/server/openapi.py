@@ -1,20 +1,22 @@
 """`/openapi.json`: OpenAPI 3.2, where `itemSchema` describes one item of a stream (OAS 3.2.0, section 4.14).
 
-Header and footer types stand in `x-headrace` of the operation; so do the names of the formats.
+Header and footer types stand in `x-headrace` of the operation.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from headrace.server.components import PREFIX, Components
 from headrace.services.arguments import BodyParameter
 from headrace.services.definition import ServiceDefinition
 from headrace.services.endpoint import EndpointDefinition
 from headrace.wire.formats import FORMATS, Format
+from headrace.wire.typed import StreamTypes
 
-PROBLEM_SCHEMA = {
+PROBLEM: dict[str, Any] = {
     "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "retryable", "stream_id"],
+    "required": ["type", "title", "status", "detail", "code", "retryable", "stream_id", "items_sent"],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -23,6 +25,7 @@ PROBLEM_SCHEMA = {
         "code": {"type": "string"},
         "retryable": {"type": "boolean"},
         "stream_id": {"type": "string"},
+        "items_sent": {"type": "integer"},
         "errors": {
             "type": "array",
             "items": {
@@ -31,30 +34,48 @@ PROBLEM_SCHEMA = {
             },
         },
         "example": {},
+        "available": {"type": "array", "items": {"type": "string"}},
     },
+}
+
+END: dict[str, Any] = {
+    "type": "object",
+    "required": ["items"],
+    "properties": {
+        "items": {"type": "integer"},
+        "first_item_ms": {"type": ["number", "null"]},
+        "duration_ms": {"type": ["number", "null"]},
+    },
+}
+
+FAILURE: dict[str, Any] = {
+    "type": "object",
+    "required": ["code", "message", "retryable", "stream_id", "items_sent"],
+    "properties": {name: PROBLEM["properties"][name] for name in ("code", "retryable", "stream_id", "items_sent")}
+    | {"message": {"type": "string"}},
 }
 
 
 def document(definition: ServiceDefinition) -> dict[str, Any]:
     """The description of a service."""
-    schemas: dict[str, Any] = {"Problem": PROBLEM_SCHEMA}
+    components = Components({"Problem": PROBLEM, "End": END, "Failure": FAILURE})
     paths: dict[str, Any] = {}
     for endpoint in definition.endpoints:
         operations = paths.setdefault(endpoint.path, {})
         for method in endpoint.methods:
-            operations[method.lower()] = _operation(endpoint, method, schemas)
+            operations[method.lower()] = _operation(endpoint, method, components)
     return {
         "openapi": "3.2.0",
         "info": {"title": definition.name, "version": "1", "description": definition.description},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": components.schemas},
     }
 
 
-def _operation(endpoint: EndpointDefinition, method: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    arguments = _hoist(endpoint.arguments.schema(), schemas)
+def _operation(endpoint: EndpointDefinition, method: str, components: Components) -> dict[str, Any]:
+    arguments = components.hoist(endpoint.arguments.schema())
     in_query = method == "GET" or endpoint.arguments.body is not None
-    suffix = "" if len(endpoint.methods) == 1 else f"_{method.lower()}"
+    suffix = "" if len(endpoint.methods) == 1 else f"-{method.lower()}"  # no method of a class has a dash
     operation: dict[str, Any] = {
         "operationId": endpoint.attribute + suffix,
         "summary": endpoint.summary,
@@ -62,14 +83,14 @@ def _operation(endpoint: EndpointDefinition, method: str, schemas: dict[str, Any
         "responses": {
             "200": {
                 "description": "The stream." if endpoint.streams else "The answer.",
-                "content": _content(endpoint, schemas),
+                "content": _content(endpoint, components),
             },
             "default": {
                 "description": "A problem (RFC 9457); its `code` says which.",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": {"application/problem+json": {"schema": {"$ref": f"{PREFIX}Problem"}}},
             },
         },
-        "x-headrace": _extension(endpoint, schemas),
+        "x-headrace": {"streams": endpoint.streams, **_types(endpoint.types, components)},
     }
     if in_query:
         operation["parameters"] = [
@@ -77,7 +98,7 @@ def _operation(endpoint: EndpointDefinition, method: str, schemas: dict[str, Any
             for name, schema in arguments.get("properties", {}).items()
         ]
     if endpoint.arguments.body is not None:
-        operation["requestBody"] = {"required": True, "content": _body(endpoint.arguments.body, schemas)}
+        operation["requestBody"] = {"required": True, "content": _body(endpoint.arguments.body, components)}
     elif not in_query:
         operation["requestBody"] = {
             "required": endpoint.arguments.required,
@@ -86,67 +107,64 @@ def _operation(endpoint: EndpointDefinition, method: str, schemas: dict[str, Any
     return operation
 
 
-def _body(body: BodyParameter, schemas: dict[str, Any]) -> dict[str, Any]:
+def _body(body: BodyParameter, components: Components) -> dict[str, Any]:
     if body.items is None or body.items.kind == "bytes":
         return {"application/octet-stream": {}}
-    return {"application/x-ndjson": {"itemSchema": _hoist(body.items.schema(), schemas)}}
+    return {"application/x-ndjson": {"itemSchema": components.hoist(body.items.schema())}}
 
 
-def _content(endpoint: EndpointDefinition, schemas: dict[str, Any]) -> dict[str, Any]:
-    item = _hoist(endpoint.types.item.schema(), schemas)
+def _types(types: StreamTypes, components: Components) -> dict[str, Any]:
+    """The schemas of what a stream declares; None for a header or a footer that it does not."""
+    codecs = {"item": types.item, "header": types.header, "footer": types.footer}
+    return {name: None if codec is None else components.hoist(codec.schema()) for name, codec in codecs.items()}
+
+
+def _content(endpoint: EndpointDefinition, components: Components) -> dict[str, Any]:
+    schemas = {name: schema for name, schema in _types(endpoint.types, components).items() if schema is not None}
     content: dict[str, Any] = {}
     for format_ in FORMATS:
-        if (format_.streams if endpoint.streams else format_.unary) and format_.only in (
-            None,
-            endpoint.types.item.kind,
-        ):
-            declared = endpoint.media_type if format_.only is not None else None
-            for media_type in (declared,) if declared else format_.media_types:
-                content[media_type] = _media(format_, item, endpoint)
+        used = format_.streams if endpoint.streams else format_.unary
+        if not used or format_.only not in (None, endpoint.types.item.kind):
+            continue
+        declared = (endpoint.media_type,) if endpoint.media_type and format_.only is not None else ()
+        for media_type in (*declared, *format_.media_types):
+            content[media_type] = _media(format_, schemas, endpoint)
     return content
 
 
-def _media(format_: Format, item: dict[str, Any], endpoint: EndpointDefinition) -> dict[str, Any]:
+def _media(format_: Format, schemas: dict[str, Any], endpoint: EndpointDefinition) -> dict[str, Any]:
     if format_.only is not None:
         return {"schema": {"type": "string"} if format_.only == "text" else {}}
     if not endpoint.streams:
-        return {"schema": item}
+        return {"schema": schemas["item"]}
     if format_.gathers:
-        return {
-            "schema": {"type": "string"} if endpoint.types.item.kind != "json" else {"type": "array", "items": item}
-        }
+        return {"schema": _gathered(schemas, endpoint.types.item.kind)}
+    events = {**schemas, "end": {"$ref": f"{PREFIX}End"}, "error": {"$ref": f"{PREFIX}Failure"}}
     if format_.name == "sse":
-        return {"itemSchema": {"type": "object", "properties": {"data": {"type": "string", "contentSchema": item}}}}
-    return {"itemSchema": {"type": "object", "properties": {"item": item}}}
+        return {"itemSchema": {"oneOf": [_server_sent(name, schema) for name, schema in events.items()]}}
+    return {"itemSchema": {"type": "object", "properties": events, "minProperties": 1, "maxProperties": 1}}
 
 
-def _extension(endpoint: EndpointDefinition, schemas: dict[str, Any]) -> dict[str, Any]:
-    types = endpoint.types
-    return {
-        "streams": endpoint.streams,
-        "item": _hoist(types.item.schema(), schemas),
-        "header": None if types.header is None else _hoist(types.header.schema(), schemas),
-        "footer": None if types.footer is None else _hoist(types.footer.schema(), schemas),
-    }
+def _gathered(schemas: dict[str, Any], kind: str) -> dict[str, Any]:
+    if len(schemas) > 1:
+        members = {**schemas, "items": {"type": "array", "items": schemas["item"]}}
+        del members["item"]
+        return {"type": "object", "required": list(members), "properties": members}
+    return schemas["item"] if kind != "json" else {"type": "array", "items": schemas["item"]}
 
 
-def _hoist(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Moves a schema's own definitions to the document's components, where `$ref` finds them."""
-    for name, definition in schema.get("$defs", {}).items():
-        schemas.setdefault(name, _moved(definition))
-    moved = _moved({key: value for key, value in schema.items() if key != "$defs"})
-    assert isinstance(moved, dict)
-    return moved
-
-
-def _moved(value: Any) -> Any:
-    if isinstance(value, dict):
+def _server_sent(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """One kind of server-sent event as OAS sees it (section 4.14.4.1): an object of its fields."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+    if name == "item":
         return {
-            key: each.replace("#/$defs/", "#/components/schemas/")
-            if key == "$ref" and isinstance(each, str)
-            else _moved(each)
-            for key, each in value.items()
+            "type": "object",
+            "required": ["id", "data"],
+            "properties": {"id": {"type": "string"}, "data": data},
+            "not": {"required": ["event"]},
         }
-    if isinstance(value, list):
-        return [_moved(each) for each in value]
-    return value
+    return {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {"event": {"const": name}, "data": data},
+    }

@@ -12,6 +12,8 @@ from starlette.types import Scope
 
 from headrace.errors import RequestError
 
+ACCEPT_CHARACTERS = 2000
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -20,15 +22,18 @@ class HttpRequest:
 
     Attributes:
         path: below the place where the application is mounted.
+        root_path: that place; empty where it is not mounted.
         headers: names in lower case; repeated ones joined with commas (RFC 9110, section 5.3).
         id: the client's `X-Request-Id` where it is a sane one, else a new one.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
-        self.path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        self.root_path: str = scope.get("root_path", "").rstrip("/")
+        self.path = _below(self.root_path, scope["path"])
         self.headers = _headers(scope)
         self._query: bytes = scope.get("query_string", b"")
+        self._scheme: str = scope.get("scheme", "http")
         self._server: tuple[str, int | None] | None = scope.get("server")
         given = self.headers.get("x-request-id", "")
         self.id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
@@ -52,7 +57,15 @@ class HttpRequest:
     def content_length(self) -> int:
         """The declared length of the body in bytes; 0 when none is declared."""
         text = self.headers.get("content-length", "0")
-        return int(text) if text.isdecimal() else 0
+        return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+    @property
+    def accept(self) -> str | None:
+        """The `Accept` header, or its first ranges: each one is compared with every format."""
+        text = self.headers.get("accept")
+        if text is None or len(text) <= ACCEPT_CHARACTERS:
+            return text
+        return text[:ACCEPT_CHARACTERS].rpartition(",")[0]
 
     @property
     def timeout(self) -> float | None:
@@ -75,10 +88,19 @@ class HttpRequest:
         return seconds
 
     @property
-    def address(self) -> str:
-        """`host:port` of this server as a client may type it."""
+    def base_url(self) -> str:
+        """Where this application is, as a client may type it; never from the client's own `Host`."""
         host, port = self._server or ("localhost", None)
-        return f"{host}:{port}" if port else host
+        if port is None:  # a Unix socket
+            return f"{self._scheme}://localhost{self.root_path}"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}{self.root_path}"
+
+
+def _below(root: str, path: str) -> str:
+    """The path below the root. ASGI asks for the whole path; servers behind a proxy may see it without the root."""
+    if path.startswith(f"{root}/"):
+        return path[len(root) :]
+    return "/" if path == root else path
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

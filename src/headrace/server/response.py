@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import logging
+import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.types import Send
 
-from headrace.errors import ClientGone, HeadraceError, StreamError
-from headrace.wire.problem import problem
+from headrace.errors import ClientGone, HeadraceError, InternalError, StreamError
+from headrace.services.refusals import shortened
+from headrace.wire.problem import MEDIA_TYPE, problem
 
-PROBLEM = "application/problem+json"
+DETAIL_CHARACTERS = 2000
+MEMBERS_BYTES = 16 * 1024
+"""A problem document above this goes without the members that its error adds."""
+
+CUT_GRACE = 1.0
+"""Seconds that a cut waits for a client that does not read."""
+
+FRAMING = frozenset({"connection", "content-length", "content-type", "transfer-encoding", "x-request-id"})
+"""Headers that an error cannot choose."""
+
+logger = logging.getLogger("headrace.server")
 
 
 class ResponseAborted(HeadraceError):
@@ -24,8 +40,7 @@ class ResponseAborted(HeadraceError):
 class Response:
     """One HTTP response; a `Sink` for streams, and the place where problems become responses.
 
-    `headers` is called when the head is sent, so that it can carry timings. It is used for the stream's own response
-    only.
+    `status` is None until the head is sent.
     """
 
     def __init__(self, send: Send, request_id: str) -> None:
@@ -33,18 +48,20 @@ class Response:
         self._request_id = request_id
         self._content_type = ""
         self._headers: Callable[[], Mapping[str, str]] = dict
-        self.status: int | None = None  # None: the head is not sent
+        self.status: int | None = None
 
     def prepare(self, content_type: str, headers: Callable[[], Mapping[str, str]]) -> None:
-        """What the head will be when the stream's first record, or its end, comes."""
+        """What the head will be when the stream's first record, or its end, comes.
+
+        `headers` is called when the head is sent, so that it can carry timings.
+        """
         self._content_type = content_type
         self._headers = headers
 
     async def write(self, records: list[bytes]) -> None:
         """See `Sink.write`."""
         await self._start()
-        body = b"".join(records)
-        if body:
+        if body := b"".join(records):
             await self._message({"type": "http.response.body", "body": body, "more_body": True})
 
     async def finish(self, records: list[bytes]) -> None:
@@ -55,8 +72,7 @@ class Response:
 
     async def document(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = {}) -> None:
         """A whole response at once."""
-        self._content_type = content_type
-        self._headers = lambda: headers
+        self.prepare(content_type, lambda: headers)
         await self._start(status, len(body))
         await self._message({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -68,9 +84,24 @@ class Response:
 
     async def problem(self, error: StreamError, *, stream_id: str = "") -> None:
         """An error as a status and a problem document (RFC 9457)."""
-        document = problem(error, stream_id=stream_id)
-        body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-        await self.document(error.status, body, PROBLEM, error.headers)
+        try:
+            status, body, headers = status_of(error), problem_body(error, stream_id), error_headers(error)
+        except Exception:  # a class of the user's own that cannot be read
+            logger.exception("%s cannot be told to a client", type(error).__qualname__)
+            error = InternalError()
+            status, body, headers = error.status, problem_body(error, stream_id), {}
+        await self.document(status, body, MEDIA_TYPE, headers)
+
+    async def cut(self) -> None:
+        """Comes before an exception that leaves the application when the head is out.
+
+        Every server breaks off then. But a middleware that copies the response into one of its own, as Starlette's
+        BaseHTTPMiddleware does, first ends that one cleanly. It cannot pass on a message that ASGI does not know, and
+        raises in its turn; servers refuse such a message as well.
+        """
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CUT_GRACE):
+                await self._send({"type": "http.response.aborted"})
 
     async def _start(self, status: int = 200, length: int | None = None) -> None:
         if self.status is not None:
@@ -90,3 +121,38 @@ class Response:
             await self._send(message)
         except OSError as error:  # ASGI says: a send to a closed connection raises a subclass of OSError
             raise ClientGone from error
+
+
+def status_of(error: StreamError) -> int:
+    """The status that tells a failure: 500 where a class of the user's own says what no failure can have."""
+    status: object = error.status
+    return int(status) if isinstance(status, int) and 400 <= status <= 599 else 500
+
+
+def problem_body(error: StreamError, stream_id: str = "") -> bytes:
+    """The problem document of an error: valid JSON and not large, whatever its message and members are."""
+    document = problem(error, stream_id=stream_id)
+    document |= {"status": status_of(error), "detail": shortened(document["detail"], DETAIL_CHARACTERS)}
+    with contextlib.suppress(Exception):  # members of the user's own: values that are no JSON, or print themselves
+        if len(body := _json(document)) <= MEMBERS_BYTES:
+            return body
+    return _json({name: value for name, value in document.items() if name in _STANDARD})
+
+
+def error_headers(error: StreamError) -> dict[str, str]:
+    """The headers that an error adds. Those that HTTP cannot carry (RFC 9110, section 5.5) are left out."""
+    headers = {str(name).lower(): str(value) for name, value in error.headers.items()}
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in FRAMING and _TOKEN.fullmatch(name) and _VALUE.fullmatch(value)
+    }
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8", "replace")
+
+
+_STANDARD = frozenset(problem(InternalError()))
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -12,12 +12,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
 
 from headrace.config import Settings
 from headrace.server.app import Application
@@ -28,6 +27,11 @@ EXIT_OK, EXIT_STOPPED = 0, 130
 
 TOLD_GRACE = 1.0
 """Seconds that streams get, after the drain, to tell their clients `shutting_down`."""
+
+CLOSE_GRACE = 1.0
+"""Seconds that the event loop gets to close, with all that still runs on it or beside it."""
+
+logger = logging.getLogger("headrace.server")
 
 
 class Server(uvicorn.Server):
@@ -47,26 +51,22 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Takes SIGINT and SIGTERM while serving. Unlike uvicorn's own, it does not raise them again afterwards."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with _handling(self.handle_exit, signal.SIGINT, signal.SIGTERM):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Fails readiness at once and starts the drain; a second signal ends the process."""
         self.interrupted = self.interrupted or sig == signal.SIGINT
         if self.should_exit:
-            logging.shutdown()
-            os._exit(EXIT_STOPPED)
+            _end_process(EXIT_STOPPED)
         self._application.runtime.ready = False
         self.should_exit = True
 
     def orphaned(self, pipe: int) -> None:
-        """The supervising process is gone."""
+        """The supervising process is gone: drains, unless that is under way."""
         asyncio.get_running_loop().remove_reader(pipe)
-        self.handle_exit(signal.SIGTERM, None)
+        if not self.should_exit:
+            self.handle_exit(signal.SIGTERM, None)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains, then waits a moment for the streams that were cut off to tell their clients so."""
@@ -91,7 +91,7 @@ async def serve(
     settings = application.settings
     async with application.runtime:
         config = uvicorn.Config(
-            with_cors(application, settings),
+            application,
             lifespan="off",
             ws="none",
             log_config=None,
@@ -110,26 +110,69 @@ async def serve(
 def run(
     application: Application, listener: socket.socket, on_ready: Callable[[], None], pipe: int | None = None
 ) -> int:
-    """`serve`, on an event loop of its own: uvloop where it is installed."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve(application, listener, on_ready, pipe))
+    """`serve`, on an event loop of its own: uvloop where it is installed.
+
+    SIGINT before the service has started ends the start at once. User code that neither stops nor returns does not
+    hold up the end: after `CLOSE_GRACE` the process ends without it.
+    """
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    try:
+        with _handling(_interrupt, signal.SIGINT):
+            code = runner.run(serve(application, listener, on_ready, pipe))
+    except KeyboardInterrupt:
+        code = EXIT_STOPPED
+    except BaseException:
+        runner.close()
+        raise
+    with _bounded(CLOSE_GRACE, code):
+        runner.close()
+    return code
+
+
+def _interrupt(sig: int, frame: FrameType | None) -> None:
+    # asyncio's own handler would cancel the start, which code that blocks the loop never notices.
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Handles signals inside the block; nothing where Python allows no handlers, off the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+@contextlib.contextmanager
+def _bounded(seconds: float, code: int) -> Iterator[None]:
+    """Ends the process with `code` when the block takes longer."""
+
+    def give_up() -> None:
+        logger.error("code of the service still runs %g s after the end; the process ends without it", seconds)
+        _end_process(code)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end_process(code: int) -> None:
+    with contextlib.suppress(Exception):  # a signal handler may have interrupted a log line
+        logging.shutdown()
+    os._exit(code)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
-
-
-def with_cors(application: Application, settings: Settings) -> ASGIApp:
-    """The application, answering the pages of the allowed origins."""
-    if not settings.cors_origin:
-        return application
-    return CORSMiddleware(
-        application,
-        allow_origins=settings.cors_origin,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["Headrace-Stream-Id", "X-Request-Id", "Server-Timing"],
-    )
 
 
 def configure_logging(settings: Settings) -> None:

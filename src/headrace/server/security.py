@@ -1,10 +1,13 @@
-"""API keys: who may call this server."""
+"""Who may call this server: holders of an API key, and the web pages of allowed origins."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from headrace.errors import Unauthorized
 from headrace.server.request import HttpRequest
@@ -36,6 +39,19 @@ class Keys:
                 if not given
                 else "the API key is not one of this server's"
             )
+
+
+def with_cors(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """The application, answering the pages of these origins (Fetch standard, section 3.2); without any, as it is."""
+    if not origins:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Headrace-Stream-Id", "X-Request-Id", "Server-Timing", "Retry-After"],
+    )
 
 
 def _hash(key: str) -> bytes:

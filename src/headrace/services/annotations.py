@@ -130,4 +130,4 @@ def resolve(annotation: Any, function: Callable[..., Any], owner: type) -> Any:
 
 def type_text(annotation: Any) -> str:
     """An annotation as people write it: without module names and metadata; one that is still text, as it is."""
-    return annotation if isinstance(annotation, str) else type_name(annotation)
+    return annotation.strip("'\"") if isinstance(annotation, str) else type_name(annotation)

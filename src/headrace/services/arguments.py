@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, Required, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import SchemaError, from_json, to_json
 from typing_extensions import TypedDict
@@ -65,11 +65,11 @@ class Arguments:
             try:
                 self._adapter = self._adapt(name, types)
             except UNCHECKABLE as error:
-                raise TypeError(_reason(error)) from error
+                raise TypeError(why_uncheckable(error)) from error
         try:
             self._schema = self._describe(types)
         except UNCHECKABLE as error:
-            raise TypeError(_reason(error)) from error
+            raise TypeError(why_uncheckable(error)) from error
         self._example = self._fitting_example()
         self.required = bool(self._schema.get("required"))
 
@@ -216,12 +216,16 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _reason(error: Exception) -> str:
-    """The first sentence of what pydantic says, without its advice."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (
-        lines[-1 if isinstance(error, SchemaError) else 0].partition(". Set ")[0].rstrip(".") if lines else "no reason"
-    )
+def why_uncheckable(error: Exception) -> str:
+    """The first sentence of what pydantic says of such a type, without its advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if isinstance(error, SchemaError):
+        return lines[-1].removeprefix("error: ")
+    if isinstance(error, PydanticInvalidForJsonSchema):
+        return "JSON has no form for it"
+    if isinstance(error, PydanticSchemaGenerationError):
+        return "pydantic has no schema for it"
+    return lines[0].partition(" (Unable to generate")[0].rstrip(".")
 
 
 def _is_scalar(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:

@@ -73,7 +73,7 @@ def _missing(bound: Bound[Any], names: list[str]) -> Mistake:
         "HR12",
         f"{service} needs {listed}: bind {'it' if len(names) == 1 else 'them'}",
         constructor_place(bound.service, names[0]),
-        "The constructor has no default for it, and nobody else knows the value.",
+        f"The constructor has no default for {'it' if len(names) == 1 else 'them'}, and nobody else knows a value.",
         f"app = {service}.bind({', '.join(already + [f'{name}=...' for name in names])})",
     )
 
@@ -83,7 +83,8 @@ def _unknown(bound: Bound[Any], name: str, known: list[str]) -> Mistake:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f'. Did you mean "{close[0]}"?' if close else ""
     takes = f"It takes {', '.join(known)}." if known else "It takes no arguments."
-    fix = f"app = {service}.bind({close[0]}=...)" if close else f"def __init__(self, {name}: ...) -> None:"
+    kept = [f"{each}=..." for each in (*bound.kwargs, *close) if each in known]
+    fix = f"app = {service}.bind({', '.join(kept)})"
     return Mistake("HR12", f'{service}.__init__ has no "{name}"{hint}', constructor_place(bound.service), takes, fix)
 
 

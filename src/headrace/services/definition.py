@@ -79,7 +79,7 @@ def _marked(service: type) -> dict[str, tuple[Any, EndpointOptions]]:
 
 def _mark_of(value: Any) -> EndpointOptions | None:
     """What `@endpoint` left on a value, or on the function that a property or the like holds."""
-    for each in (value, *(getattr(value, name, None) for name in ("fget", "func"))):
+    for each in (value, *(getattr(value, name, None) for name in ("fget", "func", "__func__"))):
         options = getattr(each, ENDPOINT, None)
         if isinstance(options, EndpointOptions):
             return options

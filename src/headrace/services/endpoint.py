@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from headrace.errors import Mistake
 from headrace.services.annotations import StreamAnnotation, read_stream, type_text
-from headrace.services.arguments import Arguments
+from headrace.services.arguments import UNCHECKABLE, Arguments, why_uncheckable
 from headrace.services.decorators import EndpointOptions
 from headrace.services.method import Method, Unreadable, parameter_text, wrong_kind
 from headrace.services.mistakes import RETURN
 from headrace.services.parameters import own_parameters, read_arguments, takes_self
+from headrace.wire.events import Event
 from headrace.wire.typed import StreamTypes, stream_types
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -145,15 +146,19 @@ def _read_return(method: Method) -> tuple[StreamTypes | None, bool]:
         if stream is None:
             return stream_types(annotation), False
         return stream_types(stream.item, header_type=stream.header, footer_type=stream.footer), True
-    except TypeError as error:
+    except UNCHECKABLE as error:
         method.mistake(
             "HR05",
-            f"{method.label}: {error}",
+            f"{method.label}: {why_uncheckable(error)}",
             "Items are str, bytes, pydantic models, dataclasses, TypedDicts, msgspec Structs, dict, list or scalars.",
-            "@dataclass\nclass Item:",
+            f"-> {form}[Event[A | B]]" if stream and _has_event(stream.item) else "@dataclass\nclass Item:",
             RETURN,
         )
         return None, stream is not None
+
+
+def _has_event(item: Any) -> bool:
+    return any((get_origin(each) or each) is Event for each in get_args(item))
 
 
 def _no_return_type(method: Method) -> None:
@@ -165,7 +170,7 @@ def _no_return_type(method: Method) -> None:
         "HR05",
         f"{method.label}: add a return type, e.g. -> {example}",
         "It becomes the check of every item, the documentation and the client's type.",
-        f"{method.definition}({parameters}) -> {example}:",
+        method.first_line(parameters, example),
     )
 
 

@@ -40,6 +40,9 @@ _FORMATS = {
     "fraction": "1/2",
 }
 
+_TURN = 64
+"""How many different values are asked of one member of a union before the next has its turn."""
+
 _PATTERN_TRIES = (
     "text",
     "a",
@@ -111,7 +114,8 @@ class _Examples:
         if short or _name(finite[0]) in above:
             return self.value(min(finite, key=self._height), nth, above, True)
         finite.sort(key=lambda each: "pattern" in each)
-        return self.value(finite[nth % len(finite)], nth // len(finite), above)
+        turn = nth // _TURN  # the first one serves for a while: a Decimal is any number, and not any text
+        return self.value(finite[turn % len(finite)], nth % _TURN + turn // len(finite) * _TURN, above)
 
     def _plain(self, schema: Schema, nth: int, above: frozenset[str], short: bool) -> Any:
         kind = schema.get("type")
@@ -127,7 +131,7 @@ class _Examples:
             return None
         if kind == "string" and "contentSchema" in schema:
             return json.dumps(self.value(schema["contentSchema"], nth, above, short))
-        return _text(schema, nth)
+        return _text(schema, nth) if kind else f"anything{nth + 1 if nth else ''}"
 
     def _object(self, schema: Schema, nth: int, above: frozenset[str], short: bool) -> dict[str, Any]:
         members = schema.get("properties", {})
@@ -143,7 +147,7 @@ class _Examples:
         number = 0
         while len(value) < schema.get("minProperties", 0) and number < 10_000:
             key = str(self.value(keys, number, above)) if keys else str(number + 1)  # a number is a text too
-            value.setdefault(key, self.value(values if isinstance(values, Mapping) else {}, nth + number, above, short))
+            value.setdefault(key, self.value(values if isinstance(values, Mapping) else {}, nth, above, short))
             number += 1
         return value
 
@@ -158,7 +162,7 @@ class _Examples:
         if not schema.get("uniqueItems"):
             return first + [self.value(items, nth, above, short) for _ in range(wanted - len(first))]
         different: dict[str, Any] = {}
-        for number in range(nth, nth + 20 * wanted):
+        for number in range(nth, nth + max(20 * wanted, 8 * _TURN)):
             value = self.value(items, number, above, short)
             different.setdefault(repr(value), value)
             if len(different) == wanted:

@@ -42,10 +42,13 @@ class Method:
         self._owner = owner
         self.signature = self._resolved(inspect.signature(marked))
 
-    @property
-    def definition(self) -> str:
-        """How its first line begins."""
-        return f"{'async def' if self.is_async else 'def'} {self.name}"
+    def first_line(self, parameters: str, returns: str = "") -> str:
+        """Its first line, with other parameters, or with another return type than its own."""
+        annotation = self.signature.return_annotation
+        if not returns and annotation not in (inspect.Signature.empty, Unreadable):
+            returns = type_text(annotation)
+        arrow = f" -> {returns}" if returns else ""
+        return f"{'async def' if self.is_async else 'def'} {self.name}({parameters}){arrow}:"
 
     def mistake(self, code: str, what: str, why: str, fix: str, word: str = "") -> None:
         """Notes a mistake; the caret goes to `word` (see `place_of`)."""
@@ -69,13 +72,15 @@ class Method:
 
     def _unreadable(self, name: str, text: str, error: Exception) -> None:
         missing = error.name if isinstance(error, NameError) else None
-        fix = f"-> {text}" if name == RETURN else f"{name}: {text}"
+        why = "A type is an expression that is there when the service starts."
+        fix = "-> AsyncIterator[str]" if name == RETURN else f"{name}: str"
         if missing:
+            why = "A type is looked up in its module when the service starts, not in the function around the class."
             fix = f"from its_module import {missing}  # or define it; at the top of the file, not under TYPE_CHECKING"
         self.mistake(
             "HR05",
             f"{self.label}{'' if name == RETURN else f'({name})'}: the type {text} cannot be read: {error}",
-            "A type is looked up in its module when the service starts, not in the function around the class.",
+            why,
             fix,
             name,
         )
@@ -127,7 +132,14 @@ def default_text(value: Any) -> str:
 
 _STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
-_NOT_METHODS = (staticmethod, classmethod, property, functools.cached_property, functools.partialmethod)
+_NOT_METHODS = (
+    functools.partial,
+    staticmethod,
+    classmethod,
+    property,
+    functools.cached_property,
+    functools.partialmethod,
+)
 
 
 def _inner(marked: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,11 +53,11 @@ def configured(bound: Bound[Any], assignments: Mapping[str, str]) -> Bound[Any]:
 def _assigned(bound: Bound[Any], key: str, text: str) -> Bound[Any]:
     name, dot, parameter = key.partition(".")
     if not (name and dot and parameter):
-        raise _mistake(f'--set "{shortened(key, 80)}" is not Class.parameter=value', "", _usage(bound))
+        raise _mistake(f'--set "{shortened(key, 80)}" is not Class.parameter=value', "", _usage(bound, key))
     services = {each.service.__name__: each.service for each in _services(bound)}
     if name not in services:
         what = f'there is no service "{shortened(name, 80)}" here{_hint(name, list(services))}'
-        raise _mistake(what, f"The services are {', '.join(services)}.", _usage(bound))
+        raise _mistake(what, f"The services are {', '.join(services)}.", _usage(bound, key))
     return _replaced(bound, services[name], parameter, _value(services[name], parameter, text))
 
 
@@ -94,7 +94,7 @@ def _value(service: type, parameter: str, text: str) -> Any:
         hint = _hint(parameter, list(named))
         why = f"It takes {', '.join(named)}." if named else "It takes no arguments."
         what = f'{service.__name__}.__init__ has no "{shortened(parameter, 80)}"{hint}'
-        raise _mistake(what, why, _example(service, named), service)
+        raise _mistake(what, why, _example(service, named, parameter), service)
     try:
         annotation = _annotation(service, named[parameter])
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
@@ -134,11 +134,17 @@ def _read(adapter: TypeAdapter[Any], annotation: Any, text: str) -> Any:
     try:
         return adapter.validate_python(text)
     except ValidationError:
-        try:
-            json.loads(text)
-        except ValueError:
-            raise  # what is no JSON is explained as the text that it is
+        if not _is_json(text):
+            raise  # explained as the text that it is
         return adapter.validate_json(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fitting(adapter: TypeAdapter[Any], parameter: inspect.Parameter) -> str:
@@ -155,13 +161,16 @@ def _fitting(adapter: TypeAdapter[Any], parameter: inspect.Parameter) -> str:
     return text if text.isalnum() or text.replace(".", "").replace("-", "").isalnum() else f"'{text}'"
 
 
-def _usage(bound: Bound[Any]) -> str:
-    return _example(bound.service, constructor_parameters(bound.service) or {})
+def _usage(bound: Bound[Any], key: str) -> str:
+    parameters = constructor_parameters(bound.service) or {}
+    named = [name for name, each in parameters.items() if each.kind not in _STARRED]
+    return _example(bound.service, named, key.rpartition(".")[2])
 
 
-def _example(service: type, parameters: Mapping[str, inspect.Parameter]) -> str:
-    name = next((name for name, each in parameters.items() if each.kind not in _STARRED), "parameter")
-    return f"--set {service.__name__}.{name}=..."
+def _example(service: type, parameters: Iterable[str], meant: str) -> str:
+    """An assignment that is possible, of the parameter that was likely meant."""
+    close = [*difflib.get_close_matches(meant, list(parameters), n=1), *parameters]
+    return f"--set {service.__name__}.{close[0]}=..." if close else f"app = {service.__name__}.bind()"
 
 
 def _hint(name: str, known: list[str]) -> str:

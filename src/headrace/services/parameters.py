@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from headrace.services.annotations import ASYNC_FORMS, is_stream_form, plain, type_text
-from headrace.services.arguments import Arguments, BodyParameter, body_parameter
+from headrace.services.arguments import UNCHECKABLE, Arguments, BodyParameter, body_parameter, why_uncheckable
 from headrace.services.method import Method, Unreadable, default_text, parameter_text
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -32,7 +32,7 @@ def takes_self(method: Method) -> bool:
             "HR18",
             f"{method.label} has no self",
             "An endpoint is called on the service's instance.",
-            f"{method.definition}({', '.join(filter(None, ['self', texts]))}):",
+            method.first_line(", ".join(filter(None, ["self", texts]))),
         )
     return True
 
@@ -80,7 +80,7 @@ def _is_named(method: Method, parameter: inspect.Parameter) -> bool:
             "HR18",
             f"{method.label}({parameter_text(parameter)}): a request cannot fill this kind of parameter",
             "Arguments come by name, each with its own type.",
-            f"{method.definition}(self, topic: str, lines: int = 4):",
+            method.first_line("self, topic: str, lines: int = 4"),
             name,
         )
         return False
@@ -123,11 +123,12 @@ def _body(method: Method, parameter: inspect.Parameter) -> BodyParameter | None:
         return body
     why = "The body arrives on the event loop, where only async code can wait for it."
     item = type_text((get_args(annotation) or (bytes,))[0])
-    fix = f"async def {method.name}(self, {name}: AsyncIterator[{item}]):"
+    fix = method.first_line(f"self, {name}: AsyncIterator[{item}]")
+    fix = fix if method.is_async else f"async {fix}"
     try:
         body = body_parameter(parameter)
-    except TypeError as error:
-        body, why, fix = None, str(error), f"{name}: AsyncIterator[bytes]"
+    except UNCHECKABLE as error:
+        body, why, fix = None, why_uncheckable(error), f"{name}: AsyncIterator[bytes]"
     if body is not None and method.is_async:
         return body
     if (get_origin(annotation) or annotation) not in ASYNC_FORMS:
@@ -164,12 +165,15 @@ def _checked(method: Method, parameters: list[inspect.Parameter], body: BodyPara
 
 def _uncheckable(method: Method, parameter: inspect.Parameter, reason: str) -> None:
     annotation = plain(parameter.annotation)
-    name = annotation.__name__ if isinstance(annotation, type) else "Options"
+    fix = "@dataclass\nclass Options:"
+    if isinstance(annotation, type):
+        is_theirs = annotation.__module__ != "builtins"
+        fix = f"@dataclass\nclass {annotation.__name__}:" if is_theirs else f"{parameter.name}: {annotation.__name__}"
     method.mistake(
         "HR18",
         f"{method.label}({parameter.name}): {type_text(parameter.annotation)} cannot be checked: {reason}",
         "A parameter is a scalar, a pydantic model, a dataclass, a TypedDict, a msgspec Struct, a dict or a list.",
-        f"@dataclass\nclass {name}:",
+        fix,
         parameter.name,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, core_schema
 
 from headrace.wire.codec import codec_for
 
@@ -53,7 +53,7 @@ def struct_annotation(annotation: Any) -> Any:
 
     try:
         codec = codec_for(annotation)
-    except TypeError:
+    except (TypeError, SchemaError):
         return annotation  # neither of the two can check it; pydantic says why
     return Annotated[Any, StructType(annotation, codec.schema())] if isinstance(codec, StructCodec) else annotation
 

@@ -28,7 +28,7 @@ AHEAD = 256
 CLOSING_GRACE = 1.0
 """Seconds that leaving a generator waits for its thread; after that the thread is counted as stuck."""
 
-LOOP_CHECK = 1.0
+LOOP_CHECK = 0.5
 """Seconds after which a thread that waits for its reader looks whether the event loop is still there."""
 
 logger = logging.getLogger("headrace.streams")
@@ -72,17 +72,14 @@ class Threads:
                 await asyncio.sleep(0)  # a thread that is always ahead must not starve the loop
         finally:
             burst.stop()
-            try:
-                await asyncio.wait((burst.closed,), timeout=CLOSING_GRACE)
-            finally:  # also when the caller is cancelled once more
-                self._places.release()
-                if not burst.closed.done():
-                    self._count_stuck(burst)
+            cancelled = await self._outlast(burst)
             if burst.closed.done() and burst.error is not None:  # raised by the generator, or by its cleanup
                 try:
                     raise burst.error
                 finally:
                     burst.error = None  # its traceback knows this frame: they would keep each other alive
+            if cancelled:
+                raise asyncio.CancelledError
 
     async def call(self, function: Callable[[], T]) -> T:
         """One sync call on a worker thread. A caller that leaves does not stop the function; its result is dropped."""
@@ -94,9 +91,28 @@ class Threads:
             (value,) = await anext(bursts)
             return value
 
+    async def _outlast(self, burst: _Burst[Any]) -> bool:
+        """Waits for the thread and gives its place back. Cancelling does not shorten that; returns whether it came."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CLOSING_GRACE
+        cancelled = False
+        try:
+            while not burst.closed.done() and (left := until - loop.time()) > 0:
+                try:
+                    await asyncio.wait((burst.closed,), timeout=left)
+                except asyncio.CancelledError:
+                    cancelled = True
+        finally:
+            self._places.release()
+        if not burst.closed.done():
+            self._count_stuck(burst)
+        return cancelled
+
     def _count_stuck(self, burst: _Burst[Any]) -> None:
         self.stuck += 1
-        logger.warning("a sync generator did not return when it was stopped; its thread goes on without a reader")
+        logger.warning(
+            "a sync generator did not return within %g s of being stopped; its thread goes on", CLOSING_GRACE
+        )
 
         def returned(_: object) -> None:
             self.stuck -= 1

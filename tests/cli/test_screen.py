@@ -1,0 +1,67 @@
+"""What a server says when it is ready, as whole texts."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from headrace import Stream, __version__, endpoint, service
+from headrace.cli.screen import format_names, show_ready, show_routes
+from headrace.services.definition import define
+
+
+@dataclass
+class Token:
+    text: str
+
+
+@service
+class Poet:
+    @endpoint
+    async def write(self, topic: str, lines: int = 4) -> AsyncIterator[str]:
+        yield topic
+
+    @endpoint(methods=("GET", "POST"))
+    async def add(self, a: int) -> int:
+        return a
+
+    @endpoint(media_type="audio/wav")
+    async def say(self) -> AsyncIterator[bytes]:
+        yield b""
+
+    @endpoint
+    async def tokens(self) -> Stream[Token, dict[str, int], None]:
+        yield Token("")
+
+
+POET = define(Poet)
+
+ROUTES = """\
+  POST /write     (topic: str, lines: int = 4) → str*   text · ndjson · sse · json
+  GET|POST /add   (a: int) → int                        json
+  POST /say       () → bytes*                           raw
+  POST /tokens    () → Token*                           ndjson · sse · json
+"""
+
+
+def test_routes_stand_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    show_routes(POET)
+    assert capsys.readouterr().out == ROUTES
+
+
+def test_a_ready_server_says_where_it_is_and_what_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    show_ready(POET, "app.py:Poet", "dev", "http://127.0.0.1:8000/", 0.4149)
+    head, address, routes = capsys.readouterr().out.split("\n", 2)
+    title = f"  headrace {__version__} · dev · app.py:Poet"
+    assert (head, len(head)) == (f"{title}{'ready in 0.41 s':>{92 - len(title)}}", 92)
+    assert address == "  ➜ http://127.0.0.1:8000/"
+    assert routes == ROUTES
+
+
+def test_a_long_title_keeps_its_distance(capsys: pytest.CaptureFixture[str]) -> None:
+    show_ready(POET, "x" * 100, "run", "http://127.0.0.1:8000/", 12.0)
+    assert capsys.readouterr().out.splitlines()[0].endswith("x  ready in 12.00 s")
+
+
+def test_formats_have_their_short_names() -> None:
+    assert [format_names(endpoint) for endpoint in POET.endpoints][:2] == [["text", "ndjson", "sse", "json"], ["json"]]

@@ -1,0 +1,239 @@
+"""The ASGI application: who answers, how it starts without help, and the protocols around it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from asgi import Call, Lifespan, ask, assert_nothing_left, post
+
+from headrace.config import Settings
+from headrace.server.app import Application
+from headrace.services.decorators import endpoint, service
+
+
+@service
+class Slow:
+    """Starts when it is told to."""
+
+    def __init__(self, go_on: asyncio.Event, log: list[str], fails: list[Exception]) -> None:
+        self._go_on, self._log, self._fails = go_on, log, fails
+        log.append("made")
+
+    async def on_start(self) -> None:
+        self._log.append("starts")
+        await self._go_on.wait()
+        if self._fails:
+            raise self._fails.pop()
+        self._log.append("started")
+
+    async def on_stop(self) -> None:
+        self._log.append("stopped")
+
+    @endpoint
+    async def say(self) -> AsyncIterator[str]:
+        yield "hello"
+
+
+class Start:
+    """A `Slow`, and what happened to it."""
+
+    def __init__(self, *fails: Exception, ready: bool = True, **settings: Any) -> None:
+        self.go_on = asyncio.Event()
+        self.log: list[str] = []
+        if ready:
+            self.go_on.set()
+        self.app = Application(Slow.bind(self.go_on, self.log, list(fails)), Settings(**settings))
+
+    async def begun(self) -> None:
+        while "starts" not in self.log:
+            await asyncio.sleep(0)
+
+
+# -- lifespan
+
+
+async def test_the_lifespan_starts_and_stops_the_service() -> None:
+    start = Start()
+    lifespan = Lifespan(start.app)
+    assert await lifespan.startup() == {"type": "lifespan.startup.complete"}
+    assert start.log == ["made", "starts", "started"]
+    assert (await post(start.app, "/say", {})).body == b"hello"
+    assert await lifespan.shutdown() == {"type": "lifespan.shutdown.complete"}
+    assert start.log == ["made", "starts", "started", "stopped"]
+    await assert_nothing_left(start.app)
+
+
+async def test_a_start_that_fails_is_told_to_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    start = Start(RuntimeError("no model"))
+    message = await Lifespan(start.app).startup()
+    assert message == {
+        "type": "lifespan.startup.failed",
+        "message": "Slow could not be started: RuntimeError: no model",
+    }
+    assert [record.message for record in caplog.records] == ["Slow could not be started: RuntimeError: no model"]
+    assert "stopped" not in start.log
+
+
+async def test_a_lifespan_that_is_cancelled_stops_the_service() -> None:
+    start = Start()
+    lifespan = Lifespan(start.app)
+    await lifespan.startup()
+    assert lifespan.task is not None
+    lifespan.task.cancel()
+    await asyncio.wait((lifespan.task,))
+    assert start.log[-1] == "stopped"
+
+
+async def test_a_second_lifespan_starts_the_service_again() -> None:
+    start = Start()
+    for _ in range(2):
+        lifespan = Lifespan(start.app)
+        await lifespan.startup()
+        assert (await ask(start.app, "GET", "/readyz")).status == 200
+        await lifespan.shutdown()
+    assert start.log == ["made", "starts", "started", "stopped"] * 2
+
+
+# -- without a lifespan
+
+
+async def test_without_a_lifespan_the_first_request_starts_the_service_for_all() -> None:
+    start = Start(ready=False)
+    calls = [Call(start.app, "POST", "/say", arguments={}).start() for _ in range(3)]
+    await start.begun()
+    start.go_on.set()
+    assert [(await call.ended()).body for call in calls] == [b"hello", b"hello", b"hello"]
+    assert start.log == ["made", "starts", "started"]
+    await assert_nothing_left(start.app)
+
+
+async def test_a_request_that_is_given_up_does_not_stop_the_start() -> None:
+    start = Start(ready=False)
+    first = Call(start.app, "POST", "/say", arguments={}).start()
+    await start.begun()
+    first.cancel()
+    await first.ended()
+    start.go_on.set()
+    assert (await post(start.app, "/say", {})).body == b"hello"
+    assert start.log == ["made", "starts", "started"]
+    await assert_nothing_left(start.app)
+
+
+async def test_a_start_that_fails_answers_everybody_once_and_the_next_request_tries_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start = Start(RuntimeError("the secret is 4711"), ready=False)
+    calls = [Call(start.app, "POST", "/say", arguments={}).start() for _ in range(3)]
+    await start.begun()
+    start.go_on.set()
+    for call in calls:
+        await call.ended()
+        assert (call.status, call.document["code"], b"4711" in call.body) == (500, "internal", False)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert (await post(start.app, "/say", {})).body == b"hello"
+    await assert_nothing_left(start.app)
+
+
+async def test_who_has_no_key_does_not_start_the_service() -> None:
+    start = Start(api_key=("k",))
+    assert (await post(start.app, "/say", {})).status == 401
+    assert start.log == []
+
+
+# -- other protocols
+
+
+async def test_a_websocket_is_refused() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await Start().app({"type": "websocket", "path": "/say"}, asyncio.Queue().get, send)
+    assert sent == [{"type": "websocket.close", "code": 1003, "reason": "this server speaks HTTP only"}]
+
+
+async def test_a_protocol_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'gopher'"):
+        await Start().app({"type": "gopher"}, asyncio.Queue().get, asyncio.Queue().put)
+
+
+# -- refusals
+
+
+async def test_an_unknown_path_is_404_and_names_what_there_is(app: Application) -> None:
+    call = await ask(app, "GET", "/cuont")
+    assert (call.status, call.document["detail"]) == (404, "there is nothing at this path. Did you mean /count?")
+    call = await ask(app, "GET", "/")
+    assert call.document["detail"].startswith(
+        "there is nothing at this path. Desk answers at GET /count, POST /wait, POST /fail, POST /add"
+    )
+
+
+async def test_below_a_mount_the_paths_are_those_that_a_client_types(app: Application) -> None:
+    call = await ask(app, "GET", "/desk/cuont", root_path="/desk")
+    assert call.document["detail"] == "there is nothing at this path. Did you mean /desk/count?"
+    call = await ask(app, "GET", "/desk/add", root_path="/desk")
+    assert call.document["detail"].startswith("HR14 /desk/add takes POST, not GET: curl -N http://127.0.0.1:8000/desk/")
+    assert (await ask(app, "GET", "/desk/count?to=1", root_path="/desk")).body == b"0 "
+
+
+async def test_a_wrong_method_is_405_with_what_is_allowed(app: Application) -> None:
+    call = await ask(app, "DELETE", "/count")
+    assert (call.status, call.headers["allow"]) == (405, "GET, POST")
+    assert (await ask(app, "HEAD", "/count")).status == 405
+    assert (await ask(app, "X" * 10_000, "/count")).status == 405
+
+
+async def test_no_refusal_is_large(app: Application) -> None:
+    calls = [
+        await ask(app, "GET", "/" + "x" * 60_000),
+        await ask(app, "Y" * 60_000, "/count"),
+        await ask(app, "POST", "/count", headers={"accept": "image/png, " * 6_000}),
+        await ask(app, "POST", "/count", pieces=[b"x"], headers={"content-type": "x" * 60_000}),
+        await ask(app, "POST", "/count", headers={"content-encoding": "x" * 60_000}),
+        await ask(app, "POST", "/count", headers={"headrace-timeout": "x" * 60_000}),
+        await post(app, "/count", {"x" * 60_000: 1}),
+        await ask(app, "OPTIONS", "/count", headers={"access-control-request-method": "PUT", "origin": "x" * 60_000}),
+    ]
+    assert [call.status for call in calls] == [404, 405, 406, 415, 415, 400, 422, 405]
+    for call in calls:
+        assert len(call.body) < 1500
+        assert call.document["status"] == call.status
+        assert call.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_preflight_is_answered_for_allowed_origins_only(new_app: Any) -> None:
+    app = new_app(cors_origin=("https://page.example",), api_key=("k",))
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    call = await ask(app, "OPTIONS", "/add", headers={**preflight, "origin": "https://page.example"})
+    assert (call.status, call.headers["access-control-allow-origin"]) == (200, "https://page.example")
+    call = await ask(app, "OPTIONS", "/add", headers={**preflight, "origin": "https://evil.example"})
+    assert call.status == 400
+    assert "access-control-allow-origin" not in call.headers
+
+
+async def test_a_server_that_fails_in_our_own_code_answers_500(
+    app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = await ask(app, "GET", "/add", headers={"x-request-id": "r-1"}, server=("too", "many", "parts"))
+    assert (call.status, call.document["code"], call.raised) == (500, "internal", None)
+    assert "a request failed outside the user's code (request r-1)" in caplog.messages
+
+
+async def test_a_send_that_fails_after_the_head_leaves_the_application(app: Application, desk: Any) -> None:
+    call = Call(app, "POST", "/wait", arguments={"first": 1}).start()
+    await call.await_text(b"0 ")
+    call.break_send(RuntimeError("the server stumbled"))
+    desk.go_on.set()
+    await call.ended()
+    assert call.raised is not None
+    assert not call.complete
+
+
+async def test_refusals_are_logged_without_the_query(app: Application, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "headrace.access"):
+        await ask(app, "GET", "/nothing?token=s3cret")
+    assert caplog.messages == ["GET /nothing 404 not_found"]

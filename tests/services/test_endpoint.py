@@ -1,0 +1,147 @@
+"""What an endpoint without mistakes looks like; the mistakes stand in `test_mistake_texts`."""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from pydantic import Field
+
+from headrace.services.annotations import Stream
+from headrace.services.decorators import ENDPOINT, endpoint
+from headrace.services.endpoint import EndpointDefinition, read_endpoint
+from headrace.wire.events import Footer, Header
+
+
+class Poem(msgspec.Struct):
+    text: str
+
+
+def passed_on(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Poet:
+    @endpoint
+    async def stream(self) -> AsyncIterator[str]:
+        """Streams a poem.
+
+        Word by word.
+        """
+        yield "rain"
+
+    @endpoint
+    def words(self) -> Iterator[str | Header[int]]:
+        yield "rain"
+
+    @endpoint(summary="Once.", path="/one", methods=("GET",), media_type="text/markdown; charset=utf-8")
+    async def once(self, lines: Annotated[int, Field(ge=1)] = 4, *, kind: Literal["a.b"] = "a.b") -> str:
+        return "rain"
+
+    @endpoint
+    def plain(self, poem: Poem, image: bytes | None = None) -> Poem:
+        return poem
+
+    @endpoint
+    async def typed(self) -> Stream[str, int, float]:
+        yield "rain"
+
+    @endpoint
+    def nothing(self) -> None: ...
+
+    @endpoint
+    @passed_on
+    async def logged(self, topic: str) -> AsyncIterator[str]:
+        yield topic
+
+    @endpoint
+    @threaded
+    def moved(self, topic: str) -> str:
+        return topic
+
+    @endpoint
+    async def upload(self, body: AsyncIterator[bytes], name: str) -> int:
+        return 0
+
+    @endpoint
+    @functools.cache  # noqa: B019
+    def cached(self) -> str:
+        return "rain"
+
+
+def read(name: str) -> EndpointDefinition:
+    marked = vars(Poet)[name]
+    found, mistakes = read_endpoint(Poet, name, marked, getattr(marked, ENDPOINT))
+    assert mistakes == []
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "streams", "is_async", "returns", "signature"),
+    [
+        ("stream", True, True, "str*", "()"),
+        ("words", True, False, "str*", "()"),
+        ("once", False, True, "str", "(lines: int = 4, kind: Literal['a.b'] = 'a.b')"),
+        ("plain", False, False, "Poem", "(poem: Poem, image: bytes | None = None)"),
+        ("typed", True, True, "str*", "()"),
+        ("nothing", False, False, "None", "()"),
+        ("logged", True, True, "str*", "(topic: str)"),
+        ("moved", False, True, "str", "(topic: str)"),
+        ("upload", False, True, "int", "(body: AsyncIterator[bytes], name: str)"),
+        ("cached", False, False, "str", "()"),
+    ],
+)
+def test_kind_and_types_are_read(name: str, streams: bool, is_async: bool, returns: str, signature: str) -> None:
+    found = read(name)
+    assert (found.streams, found.is_async, found.returns, found.signature) == (streams, is_async, returns, signature)
+    assert (found.label, found.attribute) == (f"Poet.{name}", name)
+
+
+def test_options_are_taken_over() -> None:
+    found = read("once")
+    assert (found.path, found.methods, found.media_type, found.summary) == (
+        "/one",
+        ("GET",),
+        "text/markdown; charset=utf-8",
+        "Once.",
+    )
+
+
+def test_without_options_the_method_tells_them() -> None:
+    found = read("stream")
+    assert (found.path, found.methods, found.media_type) == ("/stream", ("POST",), None)
+    assert (found.summary, found.description) == ("Streams a poem.", "Word by word.")
+
+
+def test_headers_and_footers_are_declared_types() -> None:
+    types = read("typed").types
+    assert types.header is not None
+    assert types.footer is not None
+    assert (types.header.name, types.footer.name) == ("int", "float")
+    assert read("words").types.footer is None
+
+
+def test_a_footer_alone_is_declared_too() -> None:
+    class Counter:
+        @endpoint
+        def count(self) -> Iterator[int | Footer[str]]:
+            yield 1
+
+    found, _ = read_endpoint(Counter, "count", Counter.count, getattr(Counter.count, ENDPOINT))
+    assert found is not None
+    assert found.types.header is None
+    assert found.types.footer is not None

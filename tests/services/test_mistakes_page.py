@@ -1,0 +1,99 @@
+"""`docs/reference/mistakes.md` says what headrace says: every example of the page is run."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from headrace.errors import DefinitionError
+from headrace.server.app import Application
+from headrace.services.decorators import Bound
+from headrace.services.definition import define
+from headrace.services.overrides import configured
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "reference" / "mistakes.md").read_text(encoding="utf-8")
+SECTIONS: dict[str, str] = dict(re.findall(r"^## (HR\d\d)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+WITHOUT_EXAMPLE = ["HR11"]
+"""The text depends on the processes of the machine."""
+
+
+def block(code: str, language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```$", SECTIONS[code], re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def text_of(call: Callable[[], object]) -> str:
+    with pytest.raises(DefinitionError) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_every_code_has_its_section_and_every_section_its_code() -> None:
+    used = {code for file in (ROOT / "src").rglob("*.py") for code in re.findall(r"HR\d\d", file.read_text("utf-8"))}
+    assert sorted(SECTIONS) == sorted(used)
+
+
+def test_every_section_has_an_example() -> None:
+    assert [code for code in SECTIONS if not block(code, "text")] == WITHOUT_EXAMPLE
+
+
+@pytest.mark.parametrize("code", ["HR05", "HR06", "HR12", "HR17", "HR18"])
+def test_a_mistake_in_a_definition(
+    code: str, written: Callable[[str], ModuleType], plain: Callable[[str], str]
+) -> None:
+    module = written(block(code, "python"))
+    assert plain(text_of(lambda: define(Bound(module.Poet)))) + "\n" == block(code, "text")
+
+
+def test_a_mistake_in_an_assignment(written: Callable[[str], ModuleType], plain: Callable[[str], str]) -> None:
+    module = written(block("HR19", "python"))
+    key, _, value = shlex.split(block("HR19", "sh"))[-1].partition("=")
+    assert plain(text_of(lambda: configured(Bound(module.Poet), {key: value}))) + "\n" == block("HR19", "text")
+
+
+@pytest.mark.parametrize("code", ["HR01", "HR02", "HR03", "HR04"])
+def test_a_mistake_in_the_target(code: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(block(code, "python"), encoding="utf-8")
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    command = ["sh", "-c", block(code, "sh")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    text = done.stderr.replace(sys.executable, "/home/ada/.venv/bin/python").replace(sys.version.split()[0], "3.13.1")
+    assert text.replace("/bin/python3", "/bin/python").strip() + "\n" == block(code, "text")
+    assert done.returncode > 0
+
+
+async def test_a_request_in_the_wrong_form(written: Callable[[str], ModuleType]) -> None:
+    application = Application(written(block("HR14", "python")).Poet)
+    address = shlex.split(block("HR14", "sh"))[1]
+    path = "/" + address.partition("//")[2].partition("/")[2]
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"localhost:8000")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("localhost", 8000),
+        "client": ("127.0.0.1", 1),
+    }
+    await application(scope, asyncio.Queue[Any]().get, send)
+    body = b"".join(message.get("body", b"") for message in sent)
+    assert json.loads(body)["detail"] + "\n" == block("HR14", "text")
+    await application.runtime.__aexit__(None, None, None)

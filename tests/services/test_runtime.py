@@ -1,0 +1,273 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from headrace.config import Settings
+from headrace.errors import ClientGone, DefinitionError, Overloaded, SetupError
+from headrace.metrics import Metrics
+from headrace.services.context import Request, answering, context
+from headrace.services.decorators import Bound, endpoint, service
+from headrace.services.runtime import Runtime, new_stream_id
+from headrace.wire.formats import choose
+
+
+class Collected:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    async def write(self, records: list[bytes]) -> None:
+        self.data += b"".join(records)
+
+    async def finish(self, records: list[bytes]) -> None:
+        self.data += b"".join(records)
+
+
+@service
+class Poet:
+    def __init__(self, word: str = "rain") -> None:
+        self.word = word
+        self.calls: list[str] = []
+
+    async def on_start(self) -> None:
+        self.calls.append("start")
+
+    def on_stop(self) -> None:
+        self.calls.append("stop" if threading.current_thread() is not threading.main_thread() else "blocking stop")
+
+    @endpoint
+    async def stream(self, lines: int = 2) -> AsyncIterator[str]:
+        for number in range(lines):
+            yield f"{self.word}{number}"
+
+    @endpoint
+    def words(self) -> Iterator[str]:
+        yield self.word
+        yield context.request_id
+
+    @endpoint
+    async def once(self) -> str:
+        return self.word
+
+    @endpoint
+    def called(self) -> str:
+        return context.request_id
+
+    @endpoint
+    async def fails(self) -> AsyncIterator[str]:
+        yield "one"
+        raise Overloaded("later")
+
+
+def runtime(target: Any = Poet) -> Runtime:
+    return Runtime(target, Settings(), Metrics())
+
+
+async def run(running: Runtime, name: str, **arguments: Any) -> tuple[str, Any]:
+    """What one request to an endpoint gives, and the error that it ended with."""
+    found = next(each for each in running.definition.endpoints if each.attribute == name)
+    sink = Collected()
+    stream = running.open(found, choose("text/plain", found.types, unary=not found.streams), sink)
+    with answering(Request("r_1", stream.id, {}, None, lambda: False)):
+        error = await running.run(stream, found, arguments)
+    if error is None:
+        await stream.finish()
+    else:
+        await stream.outlet.flush()
+    running.count(found, error)
+    return sink.data.decode(), error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("stream", "rain0rain1"), ("words", "rainr_1"), ("once", "rain"), ("called", "r_1")]
+)
+async def test_each_kind_of_endpoint_runs(name: str, text: str) -> None:
+    async with runtime() as running:
+        assert await run(running, name) == (text, None)
+
+
+async def test_arguments_reach_the_method_and_binding_reaches_the_constructor() -> None:
+    async with runtime(Bound(Poet, ("snow",))) as running:
+        assert await run(running, "stream", lines=1) == ("snow0", None)
+
+
+async def test_a_stream_is_live_while_it_runs() -> None:
+    seen: list[int] = []
+
+    @service
+    class Watcher:
+        @endpoint
+        async def watch(self) -> AsyncIterator[str]:
+            seen.append(len(running.live))
+            yield "x"
+
+    running = runtime(Watcher)
+    async with running:
+        await run(running, "watch")
+        assert (seen, running.live) == ([1], {})
+
+
+async def test_a_stream_that_fails_is_counted_by_its_ending() -> None:
+    async with runtime() as running:
+        assert (await run(running, "stream"))[1] is None
+        text, error = await run(running, "fails")
+        assert (text, type(error)) == ("one", Overloaded)
+        exposition = running.metrics.exposition().decode()
+    assert 'headrace_streams_started_total{endpoint="Poet.fails"} 1.0' in exposition
+    assert 'headrace_streams_total{end="rejected",endpoint="Poet.fails"} 1.0' in exposition
+    assert 'headrace_rejected_total{reason="overloaded"} 1.0' in exposition
+    assert 'headrace_items_total{endpoint="Poet.stream"} 2.0' in exposition
+    assert 'headrace_first_item_seconds_count{endpoint="Poet.stream"} 1.0' in exposition
+    assert 'headrace_streams_live{endpoint="Poet.stream"} 0.0' in exposition
+
+
+async def test_a_stream_that_never_ran_is_counted_too() -> None:
+    async with runtime() as running:
+        found = running.definition.endpoints[0]
+        running.open(found, choose(None, found.types, unary=False), Collected())
+        running.count(found, ClientGone())
+        exposition = running.metrics.exposition().decode()
+    assert 'headrace_streams_total{end="client_gone",endpoint="Poet.stream"} 1.0' in exposition
+
+
+# starting and stopping
+
+
+async def test_it_is_ready_between_start_and_stop() -> None:
+    running = runtime()
+    assert (running.started, running.ready) == (False, False)
+    async with running:
+        assert (running.started, running.ready) == (True, True)
+    assert (running.started, running.ready) == (True, False)
+
+
+class Hooked:
+    """What the hooks of a service were called; a class of its own for each test that needs one."""
+
+    calls: list[str]
+
+    @endpoint
+    def write(self) -> str:
+        return "rain"
+
+
+async def test_hooks_are_called_once_each_sync_ones_on_a_thread() -> None:
+    calls: list[str] = []
+
+    @service
+    class Both(Hooked):
+        def on_start(self) -> None:
+            calls.append(f"start {threading.current_thread() is threading.main_thread()}")
+
+        async def on_stop(self) -> None:
+            calls.append("stop")
+
+    running = runtime(Both)
+    async with running:
+        assert calls == ["start False"]
+    await running.__aexit__(None, None, None)
+    assert calls == ["start False", "stop"]
+
+
+async def test_a_hook_that_passes_on_a_coroutine_is_awaited() -> None:
+    calls: list[str] = []
+
+    async def later() -> None:
+        calls.append("later")
+
+    @service
+    class Passing(Hooked):
+        def on_start(self) -> Any:
+            return later()
+
+    async with runtime(Passing):
+        assert calls == ["later"]
+
+
+async def test_a_constructor_that_fails_is_a_setup_error_with_its_cause() -> None:
+    @service
+    class Broken(Hooked):
+        def __init__(self) -> None:
+            raise ValueError("no such model")
+
+        def on_stop(self) -> None:
+            raise AssertionError
+
+    running = runtime(Broken)
+    with pytest.raises(SetupError) as caught:
+        await running.__aenter__()
+    await running.__aexit__(None, None, None)
+    assert str(caught.value) == "Broken could not be started: ValueError: no such model"
+    assert caught.value.step == "__init__"
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert (running.started, running.ready) == (False, False)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no GPU"), SystemExit("no GPU")])
+async def test_on_stop_is_not_called_when_on_start_failed(error: BaseException) -> None:
+    calls: list[str] = []
+
+    @service
+    class Broken(Hooked):
+        async def on_start(self) -> None:
+            raise error
+
+        def on_stop(self) -> None:
+            calls.append("stop")
+
+    running = runtime(Broken)
+    with pytest.raises(SetupError) as caught:
+        await running.__aenter__()
+    await running.__aexit__(None, None, None)
+    assert (caught.value.step, caught.value.__cause__, calls) == ("on_start", error, [])
+
+
+async def test_a_start_that_is_cancelled_stays_cancelled() -> None:
+    @service
+    class Slow(Hooked):
+        async def on_start(self) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0), runtime(Slow):
+            raise AssertionError
+
+
+async def test_what_on_stop_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @service
+    class Broken(Hooked):
+        def on_stop(self) -> None:
+            raise ValueError("too late")
+
+    async with runtime(Broken):
+        pass
+    assert "Broken.on_stop failed" in caplog.text
+    assert "ValueError: too late" in caplog.text
+
+
+def test_mistakes_are_found_before_anything_is_constructed() -> None:
+    @service
+    class Needy(Hooked):
+        def __init__(self, model_id: str) -> None:
+            raise AssertionError
+
+        @endpoint
+        def sing(self, tune) -> str:  # type: ignore[no-untyped-def]
+            return str(tune)
+
+    with pytest.raises(DefinitionError) as caught:
+        runtime(Needy)
+    assert [mistake.what for mistake in caught.value.mistakes] == [
+        'Needy needs "model_id": bind it',
+        "Needy.sing(tune): add a type, e.g. tune: str",
+    ]
+
+
+def test_the_id_of_a_stream_cannot_be_guessed() -> None:
+    ids = {new_stream_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(each.startswith("s_") and len(each) == 34 for each in ids)

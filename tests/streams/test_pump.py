@@ -1,0 +1,291 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from headrace.errors import AnswerTooLarge, Cancelled, ClientGone, InvalidItem
+from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Outlet, Window
+from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
+from headrace.streams.recorder import Recorder
+from headrace.streams.threads import Threads
+from headrace.wire.events import Order
+
+
+@pytest.fixture
+def recorder(plain: Any) -> Recorder:
+    return Recorder(plain(), Order())
+
+
+def drive_iterator(kind: str, make: Callable[[], Iterator[Any]]) -> Drive:
+    """Drives a sync generator, or the same one made async."""
+    if kind == "sync":
+        return drive_sync(make, Threads())
+
+    async def generate() -> AsyncIterator[Any]:
+        source = make()
+        try:
+            for value in source:
+                yield value
+        finally:
+            source.close()  # type: ignore[attr-defined]
+
+    return drive_async(generate)
+
+
+both = pytest.mark.parametrize("kind", ["async", "sync"])
+
+
+@both
+async def test_every_item_arrives_once_and_in_order(kind: str, recorder: Recorder, new_peer: Any) -> None:
+    peer = new_peer()
+    outlet = JoiningOutlet(peer, Window())
+    await drive_iterator(kind, lambda: (str(number) for number in range(1000)))(recorder, outlet)
+    await outlet.finish(b".")
+    assert peer.got == "".join(f"{number};" for number in range(1000)) + "."
+    assert recorder.items == 1000
+
+
+@pytest.mark.parametrize("holds", [False, True])
+async def test_a_generator_that_never_waits_leaves_the_loop_its_turn(
+    holds: bool, recorder: Recorder, new_peer: Any
+) -> None:
+    turns_at: list[int] = []
+    done = False
+
+    async def other() -> None:
+        while not done:
+            turns_at.append(recorder.items)
+            await asyncio.sleep(0)
+
+    outlet: Outlet = HoldingOutlet(new_peer(), 1_000_000) if holds else JoiningOutlet(new_peer(), Window())
+    task = asyncio.create_task(other())
+    await drive_iterator("async", lambda: ("a" for _ in range(6400)))(recorder, outlet)
+    done = True
+    await task
+    assert len(turns_at) >= 99
+    assert max(later - earlier for earlier, later in pairwise(turns_at)) <= 64
+
+
+async def test_items_that_take_long_to_make_leave_the_loop_its_turn_sooner(recorder: Recorder, new_peer: Any) -> None:
+    turns_at: list[int] = []
+    done = False
+
+    async def other() -> None:
+        while not done:
+            turns_at.append(recorder.items)
+            await asyncio.sleep(0)
+
+    async def slow() -> AsyncIterator[str]:
+        for _ in range(8):
+            until = time.monotonic() + 0.006
+            while time.monotonic() < until:
+                pass
+            yield "a"
+
+    task = asyncio.create_task(other())
+    await drive_async(slow)(recorder, JoiningOutlet(new_peer(), Window()))
+    done = True
+    await task
+    assert max(later - earlier for earlier, later in pairwise(turns_at)) <= 3
+
+
+@both
+async def test_a_large_item_leaves_the_loop_its_turn(kind: str, recorder: Recorder, new_peer: Any) -> None:
+    turns = 0
+    done = False
+
+    async def other() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await drive_iterator(kind, lambda: ("x" * 100_000 for _ in range(20)))(
+        recorder, JoiningOutlet(new_peer(), Window())
+    )
+    done = True
+    await task
+    assert turns >= 10
+
+
+@both
+async def test_an_invalid_item_closes_the_generator(kind: str, recorder: Recorder, new_peer: Any) -> None:
+    closed = []
+
+    def generate() -> Iterator[str]:
+        try:
+            yield "a"
+            yield "bad"
+            yield "b"
+        finally:
+            closed.append(True)
+
+    with pytest.raises(InvalidItem, match="item 2 is bad"):
+        await drive_iterator(kind, generate)(recorder, JoiningOutlet(new_peer(), Window()))
+    assert closed == [True]
+    assert recorder.items == 1
+
+
+@both
+async def test_a_failure_is_not_hidden_by_the_cleanup_after_it(
+    kind: str, recorder: Recorder, new_peer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def generate() -> Iterator[str]:
+        try:
+            yield "bad"
+        finally:
+            raise KeyError("cleanup")
+
+    with pytest.raises(InvalidItem):
+        await drive_iterator(kind, generate)(recorder, JoiningOutlet(new_peer(), Window()))
+    assert "KeyError: 'cleanup'" in caplog.text
+
+
+@both
+async def test_a_peer_that_is_gone_closes_the_generator(kind: str, recorder: Recorder, new_peer: Any) -> None:
+    closed = []
+
+    def generate() -> Iterator[str]:
+        try:
+            while True:
+                yield "a"
+        finally:
+            closed.append(True)
+
+    peer = new_peer()
+    peer.break_with(ClientGone())
+    with pytest.raises(ClientGone):
+        await drive_iterator(kind, generate)(recorder, JoiningOutlet(peer, Window()))
+    assert closed == [True]
+
+
+@both
+async def test_an_answer_that_grows_too_large_closes_the_generator(
+    kind: str, recorder: Recorder, new_peer: Any
+) -> None:
+    closed = []
+
+    def generate() -> Iterator[str]:
+        try:
+            while True:
+                yield "a"
+        finally:
+            closed.append(True)
+
+    with pytest.raises(AnswerTooLarge):
+        await drive_iterator(kind, generate)(recorder, HoldingOutlet(new_peer(), limit=10))
+    assert closed == [True]
+
+
+@both
+async def test_a_generator_that_goes_on_after_the_stop_ends_at_its_next_item(
+    kind: str, recorder: Recorder, new_peer: Any
+) -> None:
+    closed = []
+
+    def generate() -> Iterator[str]:
+        try:
+            yield "a"
+            recorder.stop()
+            yield "b"
+            yield "c"
+        finally:
+            closed.append(True)
+
+    peer = new_peer()
+    outlet = JoiningOutlet(peer, Window())
+    with pytest.raises(Cancelled):
+        await drive_iterator(kind, generate)(recorder, outlet)
+    await outlet.finish(b".")
+    assert peer.got == "a;."
+    assert closed == [True]
+
+
+async def test_an_iterable_whose_iterator_is_a_generator_has_it_closed(recorder: Recorder, new_peer: Any) -> None:
+    closed = []
+
+    class Answer:
+        async def __aiter__(self) -> AsyncIterator[str]:
+            try:
+                yield "bad"
+            finally:
+                closed.append("async")
+
+        def __iter__(self) -> Iterator[str]:
+            try:
+                yield "bad"
+            finally:
+                closed.append("sync")
+
+    for drive in (drive_async(Answer), drive_sync(Answer, Threads())):  # type: ignore[arg-type]
+        with pytest.raises(InvalidItem):
+            await drive(recorder, JoiningOutlet(new_peer(), Window()))
+    assert closed == ["async", "sync"]
+
+
+async def test_an_async_iterator_that_is_no_generator_is_closed(recorder: Recorder, new_peer: Any) -> None:
+    class Answer:
+        closed = False
+
+        def __aiter__(self) -> AsyncIterator[str]:
+            return self
+
+        async def __anext__(self) -> str:
+            return "bad"
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    answer = Answer()
+    with pytest.raises(InvalidItem):
+        await drive_async(lambda: answer)(recorder, JoiningOutlet(new_peer(), Window()))
+    assert answer.closed
+
+
+async def test_items_made_ahead_by_a_thread_and_never_put_are_not_counted(recorder: Recorder, new_peer: Any) -> None:
+    peer = new_peer()
+    peer.block()
+    outlet = JoiningOutlet(peer, Window())
+    task = asyncio.ensure_future(drive_sync(lambda: iter(["a"] * 50_000), Threads())(recorder, outlet))
+    await peer.entered.wait()
+    while recorder.items < 20_000:  # the thread runs ahead of the write that does not return
+        await asyncio.sleep(0)
+    peer.release()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    if not outlet.torn:
+        await outlet.finish(b".")
+        assert peer.got == "a;" * recorder.items + "."
+
+
+async def test_the_result_of_a_call_is_the_only_item(recorder: Recorder, new_peer: Any) -> None:
+    async def call() -> str:
+        return "a"
+
+    peer = new_peer()
+    outlet = HoldingOutlet(peer, 100)
+    await drive_call(call)(recorder, outlet)
+    await outlet.finish(b".")
+    assert peer.got == "a;."
+
+
+async def test_what_a_call_raises_is_raised(recorder: Recorder, new_peer: Any) -> None:
+    async def call() -> str:
+        raise KeyError("k")
+
+    with pytest.raises(KeyError, match="k"):
+        await drive_call(call)(recorder, HoldingOutlet(new_peer(), 100))
+
+
+async def test_what_the_making_of_a_generator_raises_is_raised(recorder: Recorder, new_peer: Any) -> None:
+    def make() -> Any:
+        raise KeyError("k")
+
+    for drive in (drive_async(make), drive_sync(make, Threads())):
+        with pytest.raises(KeyError, match="k"):
+            await drive(recorder, HoldingOutlet(new_peer(), 100))
