@@ -39,7 +39,7 @@ POET = define(Poet)
 ROUTES = """\
   POST /write     (topic: str, lines: int = 4) → str*   text · ndjson · sse · json
   GET|POST /add   (a: int) → int                        json
-  POST /say       () → bytes*                           raw
+  POST /say       () → bytes*                           bytes · ndjson · sse · json
   POST /tokens    () → Token*                           ndjson · sse · json
 """
 

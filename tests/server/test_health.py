@@ -16,12 +16,13 @@ async def test_a_server_that_runs_is_live_and_ready(app: Application) -> None:
 
 
 async def test_a_server_that_drains_is_live_and_not_ready_and_still_answers(app: Application) -> None:
-    app.runtime.ready = False
+    assert not app.draining
+    app.drain()
+    assert app.draining
     ready = await ask(app, "GET", "/readyz")
     assert (ready.status, ready.document["code"]) == (503, "shutting_down")
     assert (await ask(app, "GET", "/livez")).status == 200
     assert (await post(app, "/add", {"a": 1, "b": 2})).document == 3
-    app.runtime.ready = True
 
 
 async def test_metrics_are_in_the_prometheus_text_format(app: Application) -> None:
@@ -72,4 +73,4 @@ async def test_a_stream_is_stopped_with_delete_only(app: Application) -> None:
 async def test_ids_of_streams_cannot_be_guessed(app: Application) -> None:
     ids = {(await post(app, "/count", {})).headers["headrace-stream-id"] for _ in range(10)}
     assert len(ids) == 10
-    assert all(re.fullmatch(r"s_[A-Za-z0-9_-]{32}", id) for id in ids)
+    assert all(re.fullmatch(r"s_[A-Za-z0-9_-]{32}", each) for each in ids)

@@ -9,6 +9,7 @@ from asgi import Call, ask, assert_nothing_left, post, total
 from headrace.errors import StreamError
 from headrace.server.app import Application
 from headrace.server.response import ResponseAborted
+from headrace.streams.outlet import WIDE
 
 NewApp = Any
 
@@ -319,3 +320,18 @@ async def test_a_silent_stream_sends_its_head_and_signs_of_life(new_app: NewApp)
         call.leave()
         await call.ended()
         await assert_nothing_left(app)
+
+
+async def test_a_sign_of_life_that_has_not_left_yet_does_not_run_into_a_problem(app: Application, desk: Any) -> None:
+    call = Call(app, "POST", "/wait", arguments={}, headers={"accept": "text/event-stream"}).start()
+    await desk.entered.wait()
+    (stream,) = app.runtime.live.values()
+    call.block()
+    stream.outlet.beat(b": keep-alive\n")
+    stream.cancel(Busy("come back later"))
+    window_closed = asyncio.Event()
+    asyncio.get_running_loop().call_later(2 * WIDE, window_closed.set)
+    await window_closed.wait()
+    call.unblock()
+    await call.ended()
+    assert (call.status, call.document["code"]) == (429, "busy")

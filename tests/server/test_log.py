@@ -39,9 +39,7 @@ def access(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 async def test_a_complete_stream_is_one_line(app: Application, access: pytest.LogCaptureFixture) -> None:
     await post(app, "/count", {"to": 3})
-    assert re.fullmatch(
-        r"POST /count s_.{6} 200 first \d+ms 3 items \d+\.\d/s 0\.\ds end", access.messages[-1]
-    )
+    assert re.fullmatch(r"POST /count s_.{6} 200 first \d+ms 3 items \d+\.\d/s 0\.\ds end", access.messages[-1])
 
 
 async def test_a_line_has_its_values_for_machines(app: Application, access: pytest.LogCaptureFixture) -> None:

@@ -67,7 +67,12 @@ def test_the_media_type_is_without_parameters() -> None:
 
 
 def test_the_query_is_decoded() -> None:
-    assert request(query_string=b"a=1&b=%C3%A9&c=&a=x+y").query == [("a", "1"), ("b", "\u00e9"), ("c", ""), ("a", "x y")]
+    assert request(query_string=b"a=1&b=%C3%A9&c=&a=x+y").query == [
+        ("a", "1"),
+        ("b", "\u00e9"),
+        ("c", ""),
+        ("a", "x y"),
+    ]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30", 30.0), ("2.5", 2.5), (" 1 ", 1.0), ("1e3", 1000.0)])

@@ -171,7 +171,7 @@ def test_headers_of_our_own_errors_are_kept() -> None:
 class WithMembers(StreamError):
     """Has members of its own."""
 
-    given: Any = {}
+    given: Any = ()
 
     @property
     def members(self) -> Mapping[str, Any]:

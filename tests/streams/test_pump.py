@@ -207,23 +207,33 @@ async def test_a_generator_that_goes_on_after_the_stop_ends_at_its_next_item(
 
 async def test_an_iterable_whose_iterator_is_a_generator_has_it_closed(recorder: Recorder, new_peer: Any) -> None:
     closed = []
+    kept = []  # who drops a generator may have it closed by chance
+
+    async def generate() -> AsyncIterator[str]:
+        try:
+            yield "bad"
+        finally:
+            closed.append("async")
+
+    def generate_sync() -> Iterator[str]:
+        try:
+            yield "bad"
+        finally:
+            closed.append("sync")
 
     class Answer:
-        async def __aiter__(self) -> AsyncIterator[str]:
-            try:
-                yield "bad"
-            finally:
-                closed.append("async")
+        def __aiter__(self) -> AsyncIterator[str]:
+            kept.append(generate())
+            return kept[-1]
 
         def __iter__(self) -> Iterator[str]:
-            try:
-                yield "bad"
-            finally:
-                closed.append("sync")
+            kept.append(generate_sync())
+            return kept[-1]
 
     for drive in (drive_async(Answer), drive_sync(Answer, Threads())):  # type: ignore[arg-type]
         with pytest.raises(InvalidItem):
             await drive(recorder, JoiningOutlet(new_peer(), Window()))
+        assert kept
     assert closed == ["async", "sync"]
 
 

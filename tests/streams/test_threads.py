@@ -4,7 +4,7 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import pytest
@@ -284,6 +284,7 @@ async def test_a_caller_cancelled_again_while_it_waits_for_its_thread_waits_on()
 async def test_a_caller_cancelled_while_it_closes_is_cancelled_in_the_end() -> None:
     threads = Threads(limit=1)
     inside, release = threading.Event(), threading.Event()
+    closing = asyncio.Event()
 
     def slow() -> Iterator[int]:
         yield 1
@@ -294,12 +295,11 @@ async def test_a_caller_cancelled_while_it_closes_is_cancelled_in_the_end() -> N
         bursts = threads.bursts(slow)
         await anext(bursts)
         await asyncio.to_thread(inside.wait, 10)
+        closing.set()
         await bursts.aclose()
 
     task = asyncio.create_task(leave())
-    await asyncio.to_thread(inside.wait, 10)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await closing.wait()
     task.cancel()
     await asyncio.sleep(0)
     release.set()
@@ -376,18 +376,27 @@ async def test_at_most_limit_threads_run_at_a_time() -> None:
 
 
 def test_a_thread_whose_loop_is_gone_ends_and_closes_its_generator() -> None:
+    made = 0
     closed = threading.Event()
 
     def numbers() -> Iterator[int]:
+        nonlocal made
         try:
             while True:
-                yield 1
+                made += 1
+                yield made
         finally:
             closed.set()
 
+    async def leave() -> AsyncGenerator[list[int], None]:
+        bursts = Threads().bursts(numbers, ahead=4)
+        taken = len(await anext(bursts))
+        while made < taken + 5:  # then the thread waits for room
+            await asyncio.sleep(0)
+        return bursts
+
     loop = asyncio.new_event_loop()
-    bursts = Threads().bursts(numbers, ahead=4)
-    loop.run_until_complete(anext(bursts))
+    bursts = loop.run_until_complete(leave())
     loop.close()
     assert closed.wait(10)
     with contextlib.suppress(RuntimeError, StopIteration):

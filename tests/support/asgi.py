@@ -67,6 +67,7 @@ class Call:
         self._reading.set()
         self._send_error: Exception | None = None
         self._task: asyncio.Task[None] | None = None
+        self._violations: list[Any] = []
         last = [] if unfinished else [{"type": "http.request", "body": b"", "more_body": False}]
         for message in [*({"type": "http.request", "body": piece, "more_body": True} for piece in listed), *last]:
             self._inbox.put_nowait(message)
@@ -105,6 +106,7 @@ class Call:
         assert self._task is not None
         async with asyncio.timeout(WITHIN):
             await asyncio.wait((self._task,))
+        assert self._violations == [], "messages came out of order"
         return self
 
     async def await_text(self, text: bytes) -> None:
@@ -152,11 +154,13 @@ class Call:
         return message
 
     async def _send(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind != ("http.response.body" if self.messages else "http.response.start"):
-            raise RuntimeError(f"the server did not expect {kind}")
-        assert not self.complete, "nothing may follow the last message of a response"
         await self._reading.wait()
+        kind = message["type"]
+        if kind == "http.response.aborted":
+            raise RuntimeError(f"the server does not know {kind}")
+        if self.complete or kind != ("http.response.body" if self.messages else "http.response.start"):
+            self._violations.append(message)
+            raise RuntimeError(f"the server did not expect {kind}")
         if self._send_error is not None:
             raise self._send_error
         if kind == "http.response.start":

@@ -222,7 +222,7 @@ class Unknown:
     pass
 
 
-@pytest.mark.parametrize("annotation", [Unknown, list[Unknown], 5])
+@pytest.mark.parametrize("annotation", [Unknown, list[Unknown], 5, Annotated[str, Field(pattern="(")]])
 def test_a_type_without_a_schema_is_refused(annotation: Any) -> None:
     with pytest.raises(TypeError, match="cannot be sent: pydantic has no schema for it"):
         ModelCodec(annotation)

@@ -64,6 +64,15 @@ class Application:
             case other:
                 raise ValueError(f"the ASGI server offers {other!r}, which this application does not speak")
 
+    @property
+    def draining(self) -> bool:
+        """Whether the server was told to stop; streams may still run."""
+        return self._system.draining
+
+    def drain(self) -> None:
+        """Fails readiness from now on; everything else is answered as before."""
+        self._system.draining = True
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:

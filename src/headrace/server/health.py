@@ -21,9 +21,13 @@ NO_STORE = {"cache-control": "no-store"}
 
 
 class SystemRoutes:
-    """Everything that is answered without the user's code."""
+    """Everything that is answered without the user's code.
+
+    `draining` fails readiness, whatever the runtime says.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.draining = False
         self._runtime = runtime
         self._get: dict[str, Callable[[HttpRequest, Response], Awaitable[None]]] = {
             "/livez": self._livez,
@@ -59,7 +63,7 @@ class SystemRoutes:
         await response.document(200, b'{"status": "live"}', "application/json", NO_STORE)
 
     async def _readyz(self, request: HttpRequest, response: Response) -> None:
-        if not self._runtime.ready:
+        if self.draining or not self._runtime.ready:
             await response.problem(ShuttingDown("the service is not ready"))
         else:
             await response.document(200, b'{"status": "ready"}', "application/json", NO_STORE)

@@ -11,6 +11,9 @@ from headrace.server.components import PREFIX, Components
 from headrace.services.arguments import BodyParameter
 from headrace.services.definition import ServiceDefinition
 from headrace.services.endpoint import EndpointDefinition
+from headrace.wire.codec import Codec
+from headrace.wire.event_codec import EventCodec
+from headrace.wire.events import RESERVED_NAMES
 from headrace.wire.formats import FORMATS, Format
 from headrace.wire.typed import StreamTypes
 
@@ -141,7 +144,8 @@ def _media(format_: Format, schemas: dict[str, Any], endpoint: EndpointDefinitio
         return {"schema": _gathered(schemas, endpoint.types.item.kind)}
     events = {**schemas, "end": {"$ref": f"{PREFIX}End"}, "error": {"$ref": f"{PREFIX}Failure"}}
     if format_.name == "sse":
-        return {"itemSchema": {"oneOf": [_server_sent(name, schema) for name, schema in events.items()]}}
+        known = [_server_sent(name, schema) for name, schema in events.items() if name != "item"]
+        return {"itemSchema": {"oneOf": [_server_sent_item(endpoint.types.item, schemas["item"]), *known]}}
     return {"itemSchema": {"type": "object", "properties": events, "minProperties": 1, "maxProperties": 1}}
 
 
@@ -153,18 +157,27 @@ def _gathered(schemas: dict[str, Any], kind: str) -> dict[str, Any]:
     return schemas["item"] if kind != "json" else {"type": "array", "items": schemas["item"]}
 
 
+def _server_sent_item(codec: Codec, schema: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(codec, EventCodec):  # the user's own names, and text that need not be JSON
+        data: dict[str, Any] = {"type": "string"}
+        event: Any = {"type": "string", "not": {"enum": sorted(RESERVED_NAMES)}}
+    else:
+        data, event = _json_text(schema), False
+    return {
+        "type": "object",
+        "required": ["id", "data"],
+        "properties": {"event": event, "id": {"type": "string"}, "data": data},
+    }
+
+
 def _server_sent(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """One kind of server-sent event as OAS sees it (section 4.14.4.1): an object of its fields."""
-    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
-    if name == "item":
-        return {
-            "type": "object",
-            "required": ["id", "data"],
-            "properties": {"id": {"type": "string"}, "data": data},
-            "not": {"required": ["event"]},
-        }
     return {
         "type": "object",
         "required": ["event", "data"],
-        "properties": {"event": {"const": name}, "data": data},
+        "properties": {"event": {"const": name}, "data": _json_text(schema)},
     }
+
+
+def _json_text(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}

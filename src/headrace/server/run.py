@@ -51,22 +51,23 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Takes SIGINT and SIGTERM while serving. Unlike uvicorn's own, it does not raise them again afterwards."""
-        with _handling(self.handle_exit, signal.SIGINT, signal.SIGTERM):
+        if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
             yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Fails readiness at once and starts the drain; a second signal ends the process."""
         self.interrupted = self.interrupted or sig == signal.SIGINT
         if self.should_exit:
             _end_process(EXIT_STOPPED)
-        self._application.runtime.ready = False
+        self._application.drain()
         self.should_exit = True
-
-    def orphaned(self, pipe: int) -> None:
-        """The supervising process is gone: drains, unless that is under way."""
-        asyncio.get_running_loop().remove_reader(pipe)
-        if not self.should_exit:
-            self.handle_exit(signal.SIGTERM, None)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains, then waits a moment for the streams that were cut off to tell their clients so."""
@@ -75,15 +76,12 @@ class Server(uvicorn.Server):
             await asyncio.wait(self.server_state.tasks, timeout=TOLD_GRACE)
 
 
-async def serve(
-    application: Application, listener: socket.socket, on_ready: Callable[[], None], pipe: int | None = None
-) -> int:
+async def serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
     """Starts the service, serves it until a signal, and stops it. Returns the exit code.
 
     Args:
         listener: bound; closed at the end.
         on_ready: called once, when requests are answered.
-        pipe: a descriptor that reads its end when the supervising process dies; that stops the server like a SIGTERM.
 
     Raises:
         SetupError: the service could not be started; nothing was served.
@@ -101,25 +99,19 @@ async def serve(
             timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]  # uvicorn hands it to asyncio.wait_for
         )
         server = Server(config, application, on_ready)
-        if pipe is not None:
-            asyncio.get_running_loop().add_reader(pipe, server.orphaned, pipe)
         await server.serve([listener])
     return EXIT_STOPPED if server.interrupted else EXIT_OK
 
 
-def run(
-    application: Application, listener: socket.socket, on_ready: Callable[[], None], pipe: int | None = None
-) -> int:
+def run(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
     """`serve`, on an event loop of its own: uvloop where it is installed.
 
-    SIGINT before the service has started ends the start at once. User code that neither stops nor returns does not
-    hold up the end: after `CLOSE_GRACE` the process ends without it.
+    User code that neither stops nor returns does not hold up the end: after `CLOSE_GRACE` the process ends without it.
     """
     runner = asyncio.Runner(loop_factory=_loop_factory())
     try:
-        with _handling(_interrupt, signal.SIGINT):
-            code = runner.run(serve(application, listener, on_ready, pipe))
-    except KeyboardInterrupt:
+        code = runner.run(serve(application, listener, on_ready))
+    except KeyboardInterrupt:  # before or after the time in which the server takes the signals
         code = EXIT_STOPPED
     except BaseException:
         runner.close()
@@ -127,25 +119,6 @@ def run(
     with _bounded(CLOSE_GRACE, code):
         runner.close()
     return code
-
-
-def _interrupt(sig: int, frame: FrameType | None) -> None:
-    # asyncio's own handler would cancel the start, which code that blocks the loop never notices.
-    raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
-    """Handles signals inside the block; nothing where Python allows no handlers, off the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, SchemaError
 
 from headrace.errors import InvalidItem, WireError
 from headrace.wire.json_line import escape_line_ends, read_json
@@ -38,7 +38,7 @@ class ModelCodec:
             self._validate_python = self._adapter.validator.validate_python
             self._validate_json = self._adapter.validator.validate_json
             self._to_json = self._adapter.serializer.to_json
-        except (PydanticUserError, NameError, TypeError) as error:
+        except (PydanticUserError, SchemaError, NameError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise TypeError(f"{self.name} cannot be sent: pydantic has no schema for it ({reason})") from error
 
