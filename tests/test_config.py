@@ -29,6 +29,16 @@ DEFAULTS = {
     "heartbeat": 15.0,
     "max_body": 8388608,
     "max_answer": 67108864,
+    "allowed_host": (),
+    "key_concurrency": 0,
+    "key_rate": 0.0,
+    "key_burst": 10,
+    "head_timeout": 10.0,
+    "body_timeout": 30.0,
+    "write_timeout": 30.0,
+    "peer_timeout": 30.0,
+    "keep_alive": 5.0,
+    "loop_limit": 1.0,
     "sync_threads": 128,
 }
 
@@ -223,7 +233,8 @@ def test_the_target_may_stand_in_the_file() -> None:
             {"colour": "red"},
             'headrace.toml has an unknown setting "colour". It takes host, port, reload, workers, log-level,'
             " log-format, cors-origin, api-key, max-concurrency, max-queue, drain, heartbeat, max-body,"
-            " max-answer, sync-threads.",
+            " max-answer, allowed-host, key-concurrency, key-rate, key-burst, head-timeout, body-timeout,"
+            " write-timeout, peer-timeout, keep-alive, loop-limit, sync-threads.",
         ),
         (
             {"max-queue": 1, "max_queue": 2},

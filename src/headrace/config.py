@@ -218,6 +218,52 @@ class Settings:
         maximum=4096 * _MEBIBYTE,
         unit="bytes",
     )
+    allowed_host: tuple[str, ...] = setting(
+        (),
+        "A name under which this server may be called; `*` is every name. Left out, a server on a loopback address"
+        " answers to loopback names only, so that no web page can reach it through a name of its own.",
+        pattern=r"[^\s,/]+",
+        shape="a host name, with its port where it matters",
+    )
+    key_concurrency: int = setting(
+        0, "Streams that one key may run at the same time, per process; 0 is no limit.", minimum=0, maximum=1_000_000
+    )
+    key_rate: float = setting(
+        0.0,
+        "Requests a second that one key may start on average; 0 is no limit.",
+        minimum=0,
+        maximum=1_000_000,
+        unit="requests",
+    )
+    key_burst: int = setting(
+        10, "Requests that one key may start at once when it was quiet before.", minimum=1, maximum=1_000_000
+    )
+    head_timeout: float = setting(
+        10.0, "How long the head of a request may take.", minimum=0.01, maximum=3600, unit="seconds"
+    )
+    body_timeout: float = setting(
+        30.0, "How long the body of a request may make no progress.", minimum=0.01, maximum=3600, unit="seconds"
+    )
+    write_timeout: float = setting(
+        30.0,
+        "How long a client may read nothing of what waits for it; then its connection is reset.",
+        minimum=0.01,
+        maximum=3600,
+        unit="seconds",
+    )
+    peer_timeout: float = setting(
+        30.0, "How long a peer may be unreachable before its connection ends.", minimum=1, maximum=3600, unit="seconds"
+    )
+    keep_alive: float = setting(
+        5.0, "How long a connection is kept between two requests.", minimum=0, maximum=3600, unit="seconds"
+    )
+    loop_limit: float = setting(
+        1.0,
+        "How long code may keep the event loop from running before the log names its line.",
+        minimum=0.05,
+        maximum=3600,
+        unit="seconds",
+    )
     sync_threads: int = setting(
         128, "Worker threads for generators that are not async, per process.", minimum=1, maximum=10_000, unit="threads"
     )

@@ -20,14 +20,19 @@
     │   ├── ResumeLost              resume_lost          410
     │   ├── StreamTruncated         truncated            502  (made by readers: the ending never came)
     │   └── RequestError            a request refused before any of the user's code ran
+    │       ├── AmbiguousRequest    ambiguous_request    400
     │       ├── MalformedBody       malformed_body       400
     │       ├── Unauthorized        unauthorized         401
+    │       ├── ForbiddenHost       forbidden_host       403
     │       ├── NotFound            not_found            404
     │       ├── MethodNotAllowed    method_not_allowed   405
     │       ├── NotAcceptable       not_acceptable       406
+    │       ├── RequestTimeout      request_timeout      408
     │       ├── BodyTooLarge        body_too_large       413
     │       ├── UnsupportedMediaType unsupported_media_type 415
-    │       └── InvalidArguments    invalid_arguments    422
+    │       ├── InvalidArguments    invalid_arguments    422
+    │       ├── RateLimited         rate_limited         429  retryable
+    │       └── HeadTooLarge        head_too_large       431
     ├── WireError                   bytes that are not of the format; raised by decoders
     │   └── RecordTooLarge          a line, an event or a frame above the limit
     ├── SetupError                  the service could not be started; its __cause__ is the user's own error
@@ -224,6 +229,12 @@ class RequestError(StreamError):
     status = 400
 
 
+class AmbiguousRequest(RequestError):
+    """The request is not valid HTTP, or can be read in two ways."""
+
+    code = "ambiguous_request"
+
+
 class MalformedBody(RequestError):
     """The body is not what its content type says."""
 
@@ -240,6 +251,13 @@ class Unauthorized(RequestError):
     def headers(self) -> Mapping[str, str]:
         """`WWW-Authenticate`, as RFC 9110 section 11.6.1 asks of a 401."""
         return {"www-authenticate": "Bearer"}
+
+
+class ForbiddenHost(RequestError):
+    """This server does not answer under the name that the request calls it."""
+
+    code = "forbidden_host"
+    status = 403
 
 
 class NotFound(RequestError):
@@ -281,6 +299,18 @@ class NotAcceptable(RequestError):
         return {"available": list(self.available)}
 
 
+class RequestTimeout(RequestError):
+    """The request did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Connection: close`: what else comes on the connection is the rest of this request."""
+        return {"connection": "close"}
+
+
 class BodyTooLarge(RequestError):
     """The request body is larger than this server takes."""
 
@@ -314,6 +344,30 @@ class InvalidArguments(RequestError):
     def members(self) -> Mapping[str, Any]:
         """A pointer per error, and a body ready to send."""
         return {"errors": [dict(error) for error in self.errors], "example": self.example}
+
+
+class RateLimited(RequestError):
+    """This key asks for more than its share; try again later."""
+
+    code = "rate_limited"
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str = "", retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`, in seconds."""
+        return {"retry-after": str(self.retry_after)}
+
+
+class HeadTooLarge(RequestError):
+    """The head of the request is larger than this server takes."""
+
+    code = "head_too_large"
+    status = 431
 
 
 class WireError(HeadraceError):

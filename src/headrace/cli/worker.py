@@ -39,7 +39,7 @@ class Worker:
         self._launch = launch
         self._inherited = inherited
         self._signals: list[int] = []
-        self._served: Runtime | None = None
+        self._served: Application | None = None
 
     def serve(self, listener: socket.socket) -> int:
         """Serves until a signal. Returns the exit code; ends the command when the code has mistakes.
@@ -65,7 +65,7 @@ class Worker:
             refuse(error.mistakes, EXIT_CANNOT_START)
 
         def ready() -> None:
-            self._served = application.runtime
+            self._served = application
             share(listener)
             if self._inherited is None or self._inherited.announces:
                 self._announce(bound, application.runtime, listener)
@@ -95,7 +95,7 @@ class Worker:
     def _follow(self, pipe: int) -> None:
         """Waits for the end of the pipe, then stops this process as SIGTERM does, unless it is stopping already."""
         os.read(pipe, 1)
-        stopping = self._served is not None and not self._served.ready
+        stopping = self._served is not None and self._served.draining
         if not stopping and not self._signals:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         time.sleep(self._launch.settings.drain + STOP_GRACE)
