@@ -11,9 +11,11 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src"
 
-MODULES = ["pickle", "_pickle", "cPickle", "marshal", "shelve", "cloudpickle", "dill"]
+MODULES = ["pickle", "_pickle", "cPickle", "marshal", "shelve", "cloudpickle", "dill", "jsonpickle", "joblib"]
+MODULES += ["multiprocessing"]  # its queues and connections pickle what they carry
 BUILTINS = ["eval", "exec"]
 METHODS = ["yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system", "os.popen"]
+METHODS += ["torch.load", "concurrent.futures.ProcessPoolExecutor"]
 SWITCHES = ["shell", "allow_pickle"]  # keyword arguments that may only be a literal False
 
 
@@ -54,6 +56,10 @@ def test_nothing_forbidden_stands_in_the_module(file: Path) -> None:
         ("from marshal import loads", "marshal"),
         ("def f():\n  import cloudpickle", "cloudpickle"),
         ("import dill.source", "dill.source"),
+        ("import joblib", "joblib"),
+        ("from multiprocessing import Queue", "multiprocessing"),
+        ("from concurrent.futures import ProcessPoolExecutor", "concurrent.futures.ProcessPoolExecutor"),
+        ("torch.load(file)", "torch.load"),
         ("import_module('pickle')", "pickle"),
         ("pickle.loads(data)", "pickle.loads"),
         ("eval(text)", "eval"),

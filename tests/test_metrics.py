@@ -25,7 +25,7 @@ from headrace.errors import (
     StreamError,
     WorkerLost,
 )
-from headrace.metrics import CONTENT_TYPE, ENDS, FIRST_ITEM_BUCKETS, Metrics, end_label
+from headrace.metrics import CANCEL_BUCKETS, CONTENT_TYPE, ENDS, FIRST_ITEM_BUCKETS, Metrics, end_label
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "metrics.md"
 
@@ -90,10 +90,15 @@ def test_these_are_the_names() -> None:
         ("headrace_streams_live", "gauge"),
         ("headrace_items", "counter"),
         ("headrace_first_item_seconds", "histogram"),
+        ("headrace_item_gap_seconds", "histogram"),
+        ("headrace_cancel_latency_seconds", "histogram"),
+        ("headrace_uncancellable", "counter"),
+        ("headrace_buffered_bytes", "gauge"),
         ("headrace_queue_depth", "gauge"),
         ("headrace_queue_wait_seconds", "histogram"),
         ("headrace_rejected", "counter"),
         ("headrace_threads_stuck", "gauge"),
+        ("headrace_loop_lag_seconds", "gauge"),
     ]
 
 
@@ -166,4 +171,6 @@ def test_the_page_lists_every_ending() -> None:
 
 
 def test_the_page_lists_the_buckets() -> None:
-    assert ", ".join(f"{each:g}" for each in FIRST_ITEM_BUCKETS) in PAGE.read_text(encoding="utf-8")
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for buckets in (FIRST_ITEM_BUCKETS, CANCEL_BUCKETS):
+        assert f"at {', '.join(f'{each:g}' for each in buckets)}" in text

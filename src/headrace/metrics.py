@@ -26,6 +26,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 FIRST_ITEM_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+CANCEL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
 
 ENDS = (
     "ok",
@@ -59,6 +61,29 @@ class Metrics:
             buckets=FIRST_ITEM_BUCKETS,
             registry=self.registry,
         )
+        self.item_gap = Histogram(
+            "headrace_item_gap_seconds",
+            "The longest silence of each stream between its items.",
+            ["endpoint"],
+            buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+        self.cancel_latency = Histogram(
+            "headrace_cancel_latency_seconds",
+            "From the stop of a stream to the end of its code.",
+            ["endpoint"],
+            buckets=CANCEL_BUCKETS,
+            registry=self.registry,
+        )
+        self.uncancellable = Counter(
+            "headrace_uncancellable",
+            "Streams whose code did not stop in time and was left behind.",
+            ["endpoint"],
+            registry=self.registry,
+        )
+        self.buffered = Gauge(
+            "headrace_buffered_bytes", "Bytes that live streams hold for their clients.", registry=self.registry
+        )
         self.queue_depth = Gauge("headrace_queue_depth", "Requests that wait for a place.", registry=self.registry)
         self.queue_wait = Histogram(
             "headrace_queue_wait_seconds", "How long requests waited for a place.", registry=self.registry
@@ -68,6 +93,11 @@ class Metrics:
         )
         self.threads_stuck = Gauge(
             "headrace_threads_stuck", "Worker threads that did not return when stopped.", registry=self.registry
+        )
+        self.loop_lag = Gauge(
+            "headrace_loop_lag_seconds",
+            "How late the event loop was at worst in the last 15 to 30 seconds.",
+            registry=self.registry,
         )
 
     def exposition(self) -> bytes:

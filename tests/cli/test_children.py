@@ -26,28 +26,31 @@ def listener() -> Iterator[socket.socket]:
 def child(code: str) -> Child:
     """A child of ours that runs this code, with its pipe as an argument, and has printed a line."""
     read, write = os.pipe()
-    command = [sys.executable, "-c", code, str(read)]
-    process = subprocess.Popen(command, pass_fds=(read,), stdout=subprocess.PIPE)
+    ready, said = os.pipe()
+    command = [sys.executable, "-c", code, str(read), str(said)]
+    process = subprocess.Popen(command, pass_fds=(read, said), stdout=subprocess.PIPE)
     os.close(read)
+    os.close(said)
     assert process.stdout is not None
     with process.stdout as output:
         assert output.readline() == b"up\n"
-    return Child(process, write)
+    return Child(process, write, ready)
 
 
 def test_an_inheritance_is_read_as_it_was_written_and_goes_no_further(listener: socket.socket) -> None:
     read, write = os.pipe()
     os.set_inheritable(read, True)
     os.set_inheritable(listener.fileno(), True)
-    inheritance = Inheritance(listener.fileno(), read, announces=True)
+    inheritance = Inheritance(listener.fileno(), read, write, announces=True)
     assert Inheritance.read(str(inheritance)) == inheritance
     assert not os.get_inheritable(read)
+    assert not os.get_inheritable(write)
     assert not listener.get_inheritable()
     os.close(read)
     os.close(write)
 
 
-@pytest.mark.parametrize("text", ["", "3", "3,4", "3,4,x", "3,4,1,1"])
+@pytest.mark.parametrize("text", ["", "3", "3,4", "3,4,5,x", "3,4,5,1,1"])
 def test_an_inheritance_that_is_none_is_a_wrong_value(text: str) -> None:
     with pytest.raises(ValueError, match=r"unpack|invalid literal"):
         Inheritance.read(text)
@@ -59,6 +62,18 @@ def test_the_end_of_its_pipe_tells_a_child_to_stop() -> None:
     told.stop()
     told.stop()
     assert told.wait() == 0
+
+
+def test_a_child_is_ready_once_it_has_said_so() -> None:
+    silent = child(UNTIL_TOLD)
+    assert not silent.ready()
+    silent.stop()
+    silent.wait()
+    ready = child("import os, sys; os.write(int(sys.argv[2]), b'1'); " + UNTIL_TOLD)
+    assert ready.ready()
+    assert ready.ready()
+    ready.stop()
+    ready.wait()
 
 
 def test_a_child_that_a_signal_ended_reads_as_in_a_shell() -> None:

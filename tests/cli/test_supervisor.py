@@ -16,11 +16,15 @@ class PaperChild:
         self.pid = pid
         self.code: int | None = None
         self.ends_at: float | None = None
+        self.started_at = stage.now
 
     def poll(self) -> int | None:
         if self.code is None and self.ends_at is not None and self.stage.now >= self.ends_at:
             self.code = 0
         return self.code
+
+    def ready(self) -> bool:
+        return self.stage.now >= self.started_at + self.stage.takes
 
     def stop(self) -> None:
         self.stage.said.append(f"{self.stage.now:g}: stop {self.pid}")
@@ -47,6 +51,7 @@ class Stage:
         self.script = dict(script)
         self.slowness = slowness
         self.look_takes = look_takes
+        self.takes = 0.09  # until a child is ready
         self.now = 0.0
         self.said: list[str] = []
         self.children: list[PaperChild] = []
@@ -237,3 +242,34 @@ def test_children_that_serve_may_take_their_time_to_stop() -> None:
     stage = Stage({1.0: TERM}, slowness=500)
     assert stage.supervisor().keep_many(2) == 0
     assert stage.now >= 501
+
+
+# a rolling restart
+
+
+def HANGUP(_: Stage) -> None:
+    signal.raise_signal(signal.SIGHUP)
+
+
+def test_a_hangup_replaces_each_child_once_its_successor_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    stage = Stage({1.0: HANGUP, 5.0: TERM}, slowness=0.5)
+    assert stage.supervisor().keep_many(2) == 0
+    assert stage.said == [
+        *["0: start 1", "0: start 2 quietly"],
+        *["1: start 3 quietly", "1.1: stop 1", "1.1: start 4 quietly", "1.2: stop 2"],
+        *["5.1: stop 3", "5.1: stop 4"],
+    ]  # fmt: skip
+    assert capsys.readouterr().err == "  2 workers replaced\n"
+
+
+def test_a_successor_that_does_not_come_up_leaves_the_old_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    stage = Stage({1.0: HANGUP, 1.05: end(3, 3), 5.0: TERM})
+    assert stage.supervisor().keep_many(2) == 0
+    assert stage.said[2:] == ["1: start 3 quietly", "1.06: stop 3", "5.06: stop 1", "5.06: stop 2"]
+    assert capsys.readouterr().err == "  the new worker ended with 3: the old ones go on\n"
+
+
+def test_a_replaced_child_that_still_drains_is_waited_for() -> None:
+    stage = Stage({1.0: HANGUP, 1.5: TERM}, slowness=10)
+    assert stage.supervisor().keep_many(1) == 0
+    assert stage.now >= 11.5

@@ -106,7 +106,7 @@ def test_a_body_declared_over_the_limit_is_413_before_it_is_read(serve: Serve) -
     served = serve("tests/e2e/trials.py", "--max-body", "1000")
     connection = served.connect()
     connection.sendall(
-        b"POST /tokens HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n"
+        b"POST /tokens HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1001\r\n"
         b"expect: 100-continue\r\n\r\n"
     )
     answer = receive(connection, b"}")
@@ -119,7 +119,7 @@ def test_a_chunked_body_over_the_limit_is_413_at_the_limit(serve: Serve) -> None
     served = serve("tests/e2e/trials.py", "--max-body", "1000")
     connection = served.connect()
     connection.sendall(
-        b"POST /length HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\n"
+        b"POST /length HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n"
         b"transfer-encoding: chunked\r\n\r\n" + (b"200\r\n" + b"x" * 512 + b"\r\n") * 2
     )
     assert receive(connection, b"}").startswith(b"HTTP/1.1 413 ")

@@ -91,6 +91,15 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def read_until(connection: socket.socket, text: bytes) -> None:
+    """Reads until this has arrived."""
+    received = b""
+    while text not in received:
+        piece = connection.recv(65536)
+        assert piece, received
+        received += piece
+
+
 def rest_of(connection: socket.socket) -> bytes:
     """Everything until the server closes."""
     received = b""
@@ -249,7 +258,7 @@ def test_a_port_is_taken_from_the_start_and_not_when_the_model_is_loaded(launch:
 def test_a_port_is_free_again_as_soon_as_its_server_has_ended(launch: Serve, folder: Path) -> None:
     first = launch("run", "--port", "0", folder=folder).ready()
     connection = first.send("/write", {})
-    assert b"hello" in connection.recv(65536) + connection.recv(65536)
+    read_until(connection, b"hello")
     first.assert_every_stream_ended()
     assert first.stop() == 0  # it closes first: its side of the connection lingers
     connection.close()
@@ -308,7 +317,7 @@ def test_code_that_hangs_does_not_hold_a_reload_up(launch: Serve, folder: Path) 
     (folder / "app.py").write_text(HANGS)
     served = launch("dev", "--port", "0", folder=folder).ready()
     connection = served.send("/forever", {})
-    assert b"now" in connection.recv(65536) + connection.recv(65536)
+    read_until(connection, b"now")
     change(folder / "app.py", POET)
     served.line_with("app.py changed")
     assert text(served.ready()) == "hello "
@@ -368,7 +377,7 @@ def test_a_supervisor_that_is_killed_before_its_child_is_ready_leaves_nobody_beh
 def test_a_signal_to_all_processes_of_a_service_still_drains(launch: Serve) -> None:
     served = launch("run", TRIALS, "--port", "0", "--workers", "2").ready()
     connection = served.send("/count", {"to": 20, "pause": 0.05})
-    assert b"0\n" in connection.recv(65536) + connection.recv(65536)
+    read_until(connection, b"0\n")
     for child in children_of(served.process.pid):
         os.kill(child, signal.SIGTERM)
     assert served.stop(signal.SIGTERM) == 0
@@ -381,7 +390,7 @@ def test_a_signal_to_all_processes_of_a_service_still_drains(launch: Serve) -> N
 def test_sigterm_lets_a_stream_finish_and_ends_with_0(launch: Serve) -> None:
     served = launch("run", TRIALS, "--port", "0").ready()
     connection = served.send("/count", {"to": 20, "pause": 0.03})
-    assert b"0\n" in connection.recv(65536) + connection.recv(65536)
+    read_until(connection, b"0\n")
     served.process.send_signal(signal.SIGTERM)
     assert rest_of(connection).endswith(b"19\n\r\n0\r\n\r\n")
     assert served.exit_code() == 0
@@ -391,7 +400,7 @@ def test_sigterm_lets_a_stream_finish_and_ends_with_0(launch: Serve) -> None:
 def test_ctrl_c_lets_a_stream_finish_and_ends_with_130(launch: Serve) -> None:
     served = launch("run", TRIALS, "--port", "0").ready()
     connection = served.send("/count", {"to": 20, "pause": 0.03})
-    assert b"0\n" in connection.recv(65536) + connection.recv(65536)
+    read_until(connection, b"0\n")
     served.process.send_signal(signal.SIGINT)
     assert rest_of(connection).endswith(b"19\n\r\n0\r\n\r\n")
     assert served.exit_code() == 130

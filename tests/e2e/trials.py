@@ -1,12 +1,16 @@
 """The service that the end-to-end tests serve: one endpoint per way in which a stream can go."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from headrace import Footer, Header, Stream, StreamError, context, endpoint, service
+from pydantic import Field
+
+from headrace import Event, Footer, Header, Stream, StreamError, context, endpoint, service
 
 
 @dataclass
@@ -30,6 +34,8 @@ class Trials:
         self.made = 0
         self.closed = 0
         self.last_thread = ""
+        self.worked = 0
+        self.peak = 0
 
     @endpoint(methods=("GET",))
     async def state(self) -> dict[str, int | str]:
@@ -140,3 +146,68 @@ class Trials:
             "agent": context.headers.get("user-agent", ""),
             "has_deadline": context.remaining is not None,
         }
+
+    @endpoint(methods=("GET",))
+    async def load(self) -> dict[str, int]:
+        """How often `work` was run, and how many of it at the same time at most."""
+        return {"worked": self.worked, "peak": self.peak}
+
+    @endpoint
+    async def work(self, seconds: float) -> AsyncIterator[str]:
+        self.worked += 1
+        self.running += 1
+        self.peak = max(self.peak, self.running)
+        try:
+            yield "begun "
+            await asyncio.sleep(seconds)
+            yield "done"
+        finally:
+            self.running -= 1
+            self.closed += 1
+
+    @endpoint
+    async def prompts(
+        self, prompts: Annotated[list[str], Field(max_length=100)], n: Annotated[int, Field(ge=1, le=100)] = 1
+    ) -> AsyncIterator[str]:
+        for prompt in prompts * n:
+            yield prompt
+
+    @endpoint
+    async def same(self, value: Any) -> Any:
+        return value
+
+    @endpoint
+    async def say(self, texts: list[str]) -> AsyncIterator[str]:
+        for text in texts:
+            yield text
+
+    @endpoint
+    async def events(
+        self, data: list[str], name: str | None = None, id: str | None = None
+    ) -> AsyncIterator[Event[str]]:
+        for text in data:
+            yield Event(text, name, id)
+
+    @endpoint
+    async def forged(self, text: str, items: int = 1) -> Stream[Token, dict[str, str], dict[str, str]]:
+        """Has the text in every place that is the service's to fill, and fails with it."""
+        if items:
+            yield Header({text: text, "text": text})
+        for n in range(items):
+            yield Token(text, n)
+        headers = {"x-said": text, text: "said", "retry-after": "7"}
+        raise type("Forged", (StreamError,), {"code": text, "headers": headers})(text)
+
+    @endpoint
+    async def see(self, image_url: str, image_urls: list[str]) -> int:
+        return len(image_url) + len(image_urls)
+
+    @endpoint
+    async def reports(self, text: str) -> AsyncIterator[str]:
+        """Logs the text and all that it knows of the request, and fails with both."""
+        known = f"{text} {dict(context.headers)}"
+        logging.getLogger("trials").error("asked with %s", known)
+        for name, value in context.headers.items():
+            logging.getLogger("trials").warning("%s: %s", name, value)
+        yield "begun"
+        raise RuntimeError(known)

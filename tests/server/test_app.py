@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from asgi import Call, Lifespan, ask, assert_nothing_left, post
+from asgi import Call, Lifespan, ask, assert_nothing_left, post, total
 
 from headrace.config import Settings
 from headrace.server.app import Application
@@ -237,3 +237,56 @@ async def test_refusals_are_logged_without_the_query(app: Application, caplog: p
     with caplog.at_level(logging.INFO, "headrace.access"):
         await ask(app, "GET", "/nothing?token=s3cret")
     assert caplog.messages == ["GET /nothing 404 not_found"]
+
+
+# -- the share of a caller
+
+
+async def test_a_key_has_its_share_and_another_key_its_own(new_app: Any) -> None:
+    app = new_app(api_key=("a", "b"), key_concurrency=1)
+    async with app.runtime:
+        first = Call(app, "POST", "/wait", arguments={"first": 1}, headers={"x-api-key": "a"}).start()
+        await first.await_text(b"0 ")
+        refused = Call(app, "POST", "/count", arguments={"to": 1}, headers={"authorization": "Bearer a"}).start()
+        await refused.ended()
+        assert (refused.status, refused.document["code"], refused.received) == (429, "rate_limited", 0)
+        assert refused.headers["retry-after"] == "1"
+        assert (await post(app, "/count", {"to": 1}, x_api_key="b")).body == b"0 "
+        first.leave()
+        await first.ended()
+        assert (await post(app, "/count", {"to": 1}, x_api_key="a")).body == b"0 "
+        await assert_nothing_left(app)
+    assert total(app, "headrace_rejected_total", reason="rate_limited") == 1
+    assert total(app, "headrace_streams_total", endpoint="Desk.count", end="rejected") == 1
+
+
+async def test_without_keys_the_share_is_that_of_an_address(new_app: Any) -> None:
+    app = new_app(key_rate=0.001, key_burst=2)
+    async with app.runtime:
+        statuses = [
+            (await ask(app, "GET", "/count", client=(address, port))).status
+            for port, address in enumerate(["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"])
+        ]
+        assert statuses == [200, 200, 429, 200]
+        assert (await ask(app, "GET", "/count", client=None)).status == 200
+        assert [(await ask(app, "GET", "/livez")).status for _ in range(5)] == [200] * 5
+        await assert_nothing_left(app)
+
+
+async def test_a_request_that_waits_counts_for_the_share_and_a_refused_one_does_not(new_app: Any) -> None:
+    app = new_app(max_concurrency=1, max_queue=1, key_concurrency=2)
+    async with app.runtime:
+        first = Call(app, "POST", "/wait", arguments={"first": 1}, client=("192.0.2.1", 1)).start()
+        await first.await_text(b"0 ")
+        waits = Call(app, "POST", "/wait", arguments={"first": 1}, client=("192.0.2.1", 2)).start()
+        while not app.runtime.places.waiting:
+            await asyncio.sleep(0)
+        assert (await post(app, "/count", {})).status == 503
+        assert (await ask(app, "POST", "/count", arguments={}, client=("192.0.2.1", 3))).status == 429
+        assert (await ask(app, "POST", "/count", pieces=[b"x"], client=("192.0.2.1", 3))).status == 415
+        waits.leave()
+        first.leave()
+        await waits.ended()
+        await first.ended()
+        assert (await ask(app, "POST", "/count", arguments={"to": 1}, client=("192.0.2.1", 4))).body == b"0 "
+        await assert_nothing_left(app)

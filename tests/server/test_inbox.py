@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.errors import BodyTooLarge, ClientGone
+from headrace.errors import BodyTooLarge, ClientGone, RequestTimeout
 from headrace.server.inbox import AHEAD, Inbox
 
 
@@ -156,3 +156,19 @@ async def test_who_waits_for_the_body_when_it_closes_is_told() -> None:
     inbox.close()
     with pytest.raises(ClientGone):
         await reader
+
+
+async def test_a_body_that_stops_is_refused_after_the_patience() -> None:
+    inbox = Inbox(Script(body(b"ab", more=True)), patience=0.01)
+    with pytest.raises(RequestTimeout, match=r"nothing of the body came for 0\.01 s"):
+        await inbox.body(100)
+
+
+async def test_a_streamed_body_that_stops_is_refused_after_the_items_before() -> None:
+    inbox = Inbox(Script(body(b"ab", more=True)), patience=0.01)
+    inbox.watch(lambda: None)
+    chunks = inbox.chunks()
+    assert await anext(chunks) == b"ab"
+    with pytest.raises(RequestTimeout):
+        await anext(chunks)
+    inbox.close()

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from asgi import Call, ask, post
 
 from headrace.errors import StreamError
 from headrace.server.app import Application
-from headrace.server.log import JsonFormatter, TextFormatter, shown
+from headrace.server.log import TEXT_CHARACTERS, JsonFormatter, TextFormatter, redacted, shown
 
 
 def record(message: str, error: BaseException | None = None, **extra: Any) -> logging.LogRecord:
@@ -168,3 +169,87 @@ def test_json_lines_are_ascii_on_one_line() -> None:
 def test_json_carries_values_that_are_no_json_as_text() -> None:
     line = JsonFormatter().format(record("m", headrace_fields={"end": {1, 2}}))
     assert json.loads(line)["end"] == "{1, 2}"
+
+
+# -- credentials
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer s3cret",
+        "authorization: Basic s3cret==",
+        "Proxy-Authorization=Digest username=a, response=s3cret",
+        "{'authorization': 'Bearer s3cret', 'host': 'x'}",
+        "[(b'authorization', b'Bearer s3cret'), (b'host', b'x')]",
+        "Cookie: a=1; sid=s3cret",
+        "Set-Cookie: sid=s3cret; Path=/; HttpOnly",
+        "[(b'set-cookie', b'sid=s3cret; Path=/')]",
+        "X-API-Key: s3cret",
+        "HEADRACE_API_KEY=s3cret headrace run",
+        'api_key="two words s3cret"',
+        "password = 's3cret'",
+        "db_passwd:s3cret",
+        "token: 4711s3cret",
+        "HF_TOKEN=s3cret",
+        '{"client_secret": "s3cret", "a": 1}',
+        r'the body was "{\"api_key\": \"s3cret\"}"',
+        '{"secretKey" : "a\\"s3cret"}',
+        "Settings(api_key=('s3cret',))",
+        "cookies={'a': '1', 'sid': 's3cret'}",
+        "credentials=s3cret)",
+        "it was called with Bearer s3cret.abc/+=",
+        "GET https://user:s3cret@example.org/x",
+        "HTTP Request: GET https://example.org/x?q=s3cret&b=1 200",
+    ],
+)
+def test_a_credential_is_in_no_message_and_in_no_traceback(text: str) -> None:
+    for formatter in (TextFormatter(), JsonFormatter()):
+        line = formatter.format(record(text, ValueError(text), headrace_fields={"path": text}))
+        assert "s3cret" not in line
+        assert line.count("[redacted]") >= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST /tokens s_abcdef 200 first 84ms 128 items 61.2/s 2.1s end",
+        "KeyError: 'model'",
+        "InvalidTokenError: it has expired",
+        "Generation(max_tokens=128, prompt_tokens: 7)",
+        "key",
+        "the keyboard is on the table",
+        "see https://example.org/a/b",
+    ],
+)
+def test_what_is_no_credential_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_what_stands_beside_a_credential_stays() -> None:
+    assert redacted('{"api_key": "s3cret", "model": "tiny"}') == '{"api_key": [redacted], "model": "tiny"}'
+    assert redacted("a=1&api_key=s3cret&b=2") == "a=1&api_key=[redacted]&b=2"
+
+
+def test_a_credential_that_the_bound_cuts_in_two_is_redacted_first() -> None:
+    text = "x" * (TEXT_CHARACTERS - 10) + " api_key=" + "s3cret" * TEXT_CHARACTERS
+    assert "s3cret" not in TextFormatter().format(record(text, ValueError(text)))
+    assert "s3cret" not in JsonFormatter().format(record(text, ValueError(text)))
+
+
+async def test_a_credential_in_an_error_of_the_user_s_is_not_in_the_line_of_the_stream(
+    app: Application, errors: Any, access: pytest.LogCaptureFixture
+) -> None:
+    errors["mine"] = type("Mine", (StreamError,), {})("api_key=" + "s3cret" * 100)
+    await post(app, "/fail", {"error": "mine"})
+    assert "s3cret" not in access.messages[-1]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "key", "key=\\", "key'", "://", "bearer ", "token=x", "cookie: ", "://a?", "\\"]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    text = "key" + piece * (200_000 // len(piece))
+    started = time.process_time()
+    redacted(text)
+    assert time.process_time() - started < 1.0

@@ -71,6 +71,14 @@ def test_options_are_kept_as_they_were_given() -> None:
     assert getattr(write, ENDPOINT) == EndpointOptions("/poems", ("GET", "POST"), "text/markdown", "Poems.")
 
 
+def test_timeouts_are_kept_as_they_were_given() -> None:
+    @endpoint(first_item_timeout=30, item_timeout=2.5, timeout=-1)
+    def write() -> None: ...
+
+    options = getattr(write, ENDPOINT)
+    assert (options.first_item_timeout, options.item_timeout, options.timeout) == (30, 2.5, -1)
+
+
 def test_mistakes_in_the_options_are_kept_too() -> None:
     @endpoint("/poems", methods="GET")  # type: ignore[call-overload, untyped-decorator]
     def write() -> None: ...

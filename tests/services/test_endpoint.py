@@ -11,6 +11,7 @@ from pydantic import Field
 from headrace.services.annotations import Stream
 from headrace.services.decorators import ENDPOINT, endpoint
 from headrace.services.endpoint import EndpointDefinition, read_endpoint
+from headrace.streams.deadlines import Timeouts
 from headrace.wire.events import Footer, Header
 
 
@@ -41,6 +42,10 @@ class Poet:
 
         Word by word.
         """
+        yield "rain"
+
+    @endpoint(first_item_timeout=30, item_timeout=2.5, timeout=100)
+    async def timed(self) -> AsyncIterator[str]:
         yield "rain"
 
     @endpoint
@@ -109,6 +114,11 @@ def test_kind_and_types_are_read(name: str, streams: bool, is_async: bool, retur
     found = read(name)
     assert (found.streams, found.is_async, found.returns, found.signature) == (streams, is_async, returns, signature)
     assert (found.label, found.attribute) == (f"Poet.{name}", name)
+
+
+def test_timeouts_are_taken_over_and_off_by_default() -> None:
+    assert read("timed").timeouts == Timeouts(first_item=30, item=2.5, total=100)
+    assert read("once").timeouts == Timeouts()
 
 
 def test_options_are_taken_over() -> None:

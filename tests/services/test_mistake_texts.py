@@ -625,6 +625,101 @@ HR17 Poet.write: @endpoint("/poems") does not say what "/poems" is
         """\
 @service
 class Poet:
+    @endpoint(first_item_timeout=0)
+    def write(self) -> str:
+        return "rain"
+""",
+        """\
+HR17 Poet.write: first_item_timeout=0 is not a time
+  app.py:12
+    def write(self) -> str:
+        ^
+  A timeout is a number of seconds, above 0 and finite; without it there is no bound.
+  fix: @endpoint(first_item_timeout=30)
+""",
+        False,
+        id="HR17 first_item_timeout 0",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(item_timeout=float('inf'))
+    def write(self) -> str:
+        return "rain"
+""",
+        """\
+HR17 Poet.write: item_timeout=inf is not a time
+  app.py:12
+    def write(self) -> str:
+        ^
+  A timeout is a number of seconds, above 0 and finite; without it there is no bound.
+  fix: @endpoint(item_timeout=30)
+""",
+        False,
+        id="HR17 item_timeout inf",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(timeout='30')
+    def write(self) -> str:
+        return "rain"
+""",
+        """\
+HR17 Poet.write: timeout='30' is not a time
+  app.py:12
+    def write(self) -> str:
+        ^
+  A timeout is a number of seconds, above 0 and finite; without it there is no bound.
+  fix: @endpoint(timeout=30)
+""",
+        False,
+        id="HR17 timeout '30'",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(timeout=True)
+    def write(self) -> str:
+        return "rain"
+""",
+        """\
+HR17 Poet.write: timeout=True is not a time
+  app.py:12
+    def write(self) -> str:
+        ^
+  A timeout is a number of seconds, above 0 and finite; without it there is no bound.
+  fix: @endpoint(timeout=30)
+""",
+        False,
+        id="HR17 timeout True",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(timeout=-1)
+    def write(self) -> str:
+        return "rain"
+""",
+        """\
+HR17 Poet.write: timeout=-1 is not a time
+  app.py:12
+    def write(self) -> str:
+        ^
+  A timeout is a number of seconds, above 0 and finite; without it there is no bound.
+  fix: @endpoint(timeout=30)
+""",
+        False,
+        id="HR17 timeout -1",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
     @endpoint(methods="GET")
     def write(self) -> str:
         return "rain"

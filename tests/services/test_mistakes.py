@@ -112,6 +112,12 @@ def test_the_users_last_frame_is_the_place_of_an_error(written: Written, plain: 
     assert frames == [__file__, "app.py"]
 
 
+@pytest.mark.parametrize("file", ["<string>", asyncio.__file__, pytest.__file__, headrace.__file__])
+def test_what_is_installed_is_not_the_users(file: str) -> None:
+    assert not is_users(file)
+    assert is_users(__file__)
+
+
 def test_an_error_that_was_not_raised_has_no_place() -> None:
     assert place_of_error(ValueError()) is None
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headrace.config import Settings
-from headrace.errors import ClientGone, DefinitionError, Overloaded, SetupError
+from headrace.errors import ClientGone, DeadlineExceeded, DefinitionError, FirstItemTimeout, Overloaded, SetupError
 from headrace.metrics import Metrics
 from headrace.services.context import Request, answering, context
 from headrace.services.decorators import Bound, endpoint, service
@@ -123,6 +123,65 @@ async def test_a_stream_that_fails_is_counted_by_its_ending() -> None:
     assert 'headrace_items_total{endpoint="Poet.stream"} 2.0' in exposition
     assert 'headrace_first_item_seconds_count{endpoint="Poet.stream"} 1.0' in exposition
     assert 'headrace_streams_live{endpoint="Poet.stream"} 0.0' in exposition
+
+
+async def test_what_a_stream_holds_for_its_client_can_be_read_while_it_runs() -> None:
+    @service
+    class Holder:
+        @endpoint
+        async def hold(self) -> AsyncIterator[str]:
+            yield "abc"
+            yield "de"
+            seen.append(running.metrics.exposition().decode())
+
+    seen: list[str] = []
+    running = runtime(Holder)
+    async with running:
+        await run(running, "hold")
+    assert "headrace_buffered_bytes 2.0" in seen[0]
+    assert "headrace_buffered_bytes 0.0" in running.metrics.exposition().decode()
+
+
+async def test_a_stream_is_measured_once_at_its_end() -> None:
+    @service
+    class Talker:
+        @endpoint
+        async def talk(self) -> AsyncIterator[str]:
+            yield "a"
+            yield "b"
+            (stream,) = running.live.values()
+            await stream.outlet.flush()
+            stream.cancel()
+            await asyncio.Event().wait()
+
+    running = runtime(Talker)
+    async with running:
+        await run(running, "talk")
+    exposition = running.metrics.exposition().decode()
+    assert 'headrace_item_gap_seconds_count{endpoint="Talker.talk"} 1.0' in exposition
+    assert 'headrace_cancel_latency_seconds_count{endpoint="Talker.talk"} 1.0' in exposition
+    assert 'headrace_uncancellable_total{endpoint="Talker.talk"}' not in exposition
+
+
+async def test_a_silent_endpoint_is_stopped_by_its_own_timeout() -> None:
+    @service
+    class Silent:
+        @endpoint(first_item_timeout=0.01)
+        async def wait(self) -> AsyncIterator[str]:
+            await asyncio.Event().wait()
+            yield "never"
+
+    async with runtime(Silent) as running:
+        assert isinstance((await run(running, "wait"))[1], FirstItemTimeout)
+        assert 'end="timeout",endpoint="Silent.wait"} 1.0' in running.metrics.exposition().decode()
+
+
+async def test_a_stream_that_has_no_time_left_does_not_run() -> None:
+    async with runtime() as running:
+        found = next(each for each in running.definition.endpoints if each.attribute == "stream")
+        stream = running.open(found, choose("text/plain", found.types, unary=False), Collected())
+        assert isinstance(await running.run(stream, found, {}, deadline=0.0), DeadlineExceeded)
+        assert stream.items == 0
 
 
 async def test_a_stream_that_never_ran_is_counted_too() -> None:

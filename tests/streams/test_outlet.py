@@ -331,6 +331,80 @@ def test_written_at_is_the_time_of_the_last_write(jump: Any, new_peer: Any) -> N
     jump(main)
 
 
+def test_the_largest_gap_is_the_longest_silence_between_two_writes(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        outlet = JoiningOutlet(new_peer(), Window())
+        await asyncio.sleep(100)
+        await take(outlet, b"a")
+        assert outlet.largest_gap is None
+        for pause in (1, 3, 2):
+            await asyncio.sleep(pause)
+            await take(outlet, b"a")
+        assert outlet.largest_gap == pytest.approx(3)
+
+    jump(main)
+
+
+def test_a_heartbeat_does_not_end_a_gap(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        outlet = JoiningOutlet(new_peer(), Window())
+        await take(outlet, b"a")
+        for _ in range(3):
+            await asyncio.sleep(2)
+            outlet.beat(b"~")
+        await asyncio.sleep(2)
+        await take(outlet, b"b")
+        assert outlet.largest_gap == pytest.approx(8)
+
+    jump(main)
+
+
+def test_the_time_that_the_peer_takes_is_no_gap(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        peer = new_peer()
+        outlet = JoiningOutlet(peer, Window())
+        peer.block()
+        asyncio.get_running_loop().call_later(50, peer.release)
+        await take(outlet, b"a")
+        await asyncio.sleep(1)
+        await take(outlet, b"b")
+        assert outlet.largest_gap == pytest.approx(1)
+
+    jump(main)
+
+
+def test_the_time_between_a_header_and_the_first_item_is_no_gap(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        outlet = JoiningOutlet(new_peer(), Window(), header=True)
+        for pause in (0, 100, 2):
+            await asyncio.sleep(pause)
+            await take(outlet, b"a")
+        assert outlet.largest_gap == pytest.approx(2)
+
+    jump(main)
+
+
+def test_what_an_outlet_holds_is_what_has_gathered_and_what_is_being_written(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        peer = new_peer()
+        outlet = JoiningOutlet(peer, Window())
+        assert outlet.buffered == 0
+        peer.block()
+        writing = asyncio.ensure_future(take(outlet, b"abc"))
+        await peer.entered.wait()
+        outlet.put(b"de")
+        assert outlet.buffered == 5
+        peer.release()
+        await writing
+        await outlet.flush()
+        assert outlet.buffered == 0
+        holding = HoldingOutlet(peer, 100)
+        holding.put(b"abc")
+        assert (holding.buffered, holding.largest_gap) == (3, None)
+
+    jump(main)
+
+
 def test_an_idle_window_has_no_timer(jump: Any, new_peer: Any) -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()

@@ -47,6 +47,17 @@ async def test_times_are_measured_with_the_clock_that_was_given(new_peer: Any, p
     assert stream.ending == End(items=1, first_item_ms=500.0, duration_ms=2000.0)
 
 
+async def test_the_time_of_a_stop_is_measured_with_the_clock_that_was_given(new_peer: Any, plain: Any) -> None:
+    clock = iter([100.0, 103.0, 103.5])  # made, cancelled, stopped
+    peer = new_peer()
+    stream = Stream("s_1", "Talk.say", Recorder(plain(), Order()), JoiningOutlet(peer, Window()), clock.__next__)
+    task = await run_until_written(stream, peer, drive_async(forever))
+    assert stream.stop_seconds is None
+    stream.cancel()
+    await task
+    assert stream.stop_seconds == 0.5
+
+
 async def test_a_failure_tells_what_came_before_it(new_stream: Any, new_peer: Any) -> None:
     async def say() -> AsyncIterator[str]:
         yield "a"
@@ -327,7 +338,8 @@ def test_a_generator_that_never_stops_is_left_behind(
         assert isinstance(await task, Cancelled)
         assert stream.abandoned
         assert loop.time() - before == pytest.approx(5.0)
-        assert "Talk.say did not stop within 5 s and is left behind (stream s_1)" in caplog.text
+        assert "Talk.say did not stop within 5 s and is left behind (stream s_1); it stands here:\n  File " in caplog.text
+        assert "in immortal\n    await release.wait()" in caplog.text
         release.set()
         for _ in range(5):
             await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from headrace.errors import Overloaded
 from headrace.streams.threads import Threads
 
 
@@ -325,13 +326,42 @@ def test_a_thread_that_does_not_come_back_is_counted_and_made_up_for(
         await anext(bursts)
         await bursts.aclose()
         assert threads.stuck == 1
-        assert "did not return within 1 s of being stopped" in caplog.text
+        assert "did not return within 1 s of being stopped; its thread goes on:\n  File " in caplog.text
+        assert "in stubborn\n    release.wait(10)" in caplog.text
         next_ = asyncio.ensure_future(anext(threads.bursts(lambda: [7])))
         assert await next_ == [7]
         release.set()
         while threads.stuck:
             await asyncio.sleep(0)
         assert "raised long after it was stopped" in caplog.text
+
+    jump(main)
+
+
+def test_while_more_threads_are_stuck_than_may_run_new_work_is_refused(jump: Any) -> None:
+    release = threading.Event()
+
+    async def main() -> None:
+        threads = Threads(limit=2)
+
+        def stubborn() -> Iterator[int]:
+            yield 1
+            release.wait(10)
+
+        for _ in range(3):
+            bursts = threads.bursts(stubborn)
+            await anext(bursts)
+            await bursts.aclose()
+        assert threads.stuck == 3
+        for _ in range(5):  # a refusal takes no place
+            with pytest.raises(Overloaded, match="3 worker threads are stuck in code that does not return"):
+                await threads.call(lambda: 1)
+        release.set()
+        while threads.stuck:
+            await asyncio.sleep(0)
+        started = threads.bursts(lambda: [7])
+        assert await anext(started) == [7]
+        await started.aclose()
 
     jump(main)
 

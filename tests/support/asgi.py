@@ -40,6 +40,7 @@ class Call:
         if arguments is not None:
             pieces = [json.dumps(arguments).encode()]
             headers = {**JSON, **headers}
+        headers = {"host": "localhost:8000", **headers}
         listed = list(pieces or [])
         self.scope = {
             "type": "http",

@@ -34,11 +34,17 @@ def receive(connection: socket.socket, until: bytes | Callable[[bytes], bool]) -
 class Served:
     """`headrace run TARGET` in a process of its own."""
 
-    def __init__(self, *arguments: str, folder: Path = REPOSITORY, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path = REPOSITORY,
+        environment: dict[str, str] | None = None,
+        program: tuple[str, ...] = ("-m", "headrace"),
+    ) -> None:
         self.output: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "headrace", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ processes of the service (systemd.kill(5)), ours would be the second one, and a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -19,31 +20,44 @@ from dataclasses import dataclass
 class Inheritance:
     """What a child gets from its parent; `--inherit` carries it.
 
-    `announces` is whether it says when it is ready: of several children, one does.
+    Attributes:
+        listener: the socket.
+        pipe: reads its end when the child shall stop.
+        ready: what the child writes to when it answers requests.
+        announces: whether it also says so on the screen: of several children, one does.
     """
 
     listener: int
     pipe: int
+    ready: int
     announces: bool
 
     @classmethod
     def read(cls, text: str) -> Inheritance:
-        """From `LISTENER,PIPE,ANNOUNCES`. Raises ValueError. What is inherited here goes no further."""
-        listener, pipe, announces = (int(part) for part in text.split(","))
-        for descriptor in (listener, pipe):
+        """From `LISTENER,PIPE,READY,ANNOUNCES`. Raises ValueError. What is inherited here goes no further."""
+        listener, pipe, ready, announces = (int(part) for part in text.split(","))
+        for descriptor in (listener, pipe, ready):
             os.set_inheritable(descriptor, False)
-        return cls(listener, pipe, bool(announces))
+        return cls(listener, pipe, ready, bool(announces))
 
     def __str__(self) -> str:
-        return f"{self.listener},{self.pipe},{int(self.announces)}"
+        return f"{self.listener},{self.pipe},{self.ready},{int(self.announces)}"
 
 
 class Child:
-    """A child that was started, and the writing end of its pipe."""
+    """A child that was started.
 
-    def __init__(self, process: subprocess.Popen[bytes], pipe: int) -> None:
+    Args:
+        pipe: the writing end of the pipe whose end stops it.
+        ready: the reading end of the one that it writes to when it answers.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: int, ready: int) -> None:
         self._process = process
         self._pipe: int | None = pipe
+        self._ready: int | None = ready
+        self._is_ready = False
+        os.set_blocking(ready, False)
 
     @property
     def pid(self) -> int:
@@ -58,11 +72,19 @@ class Child:
         self.stop()
         return 128 - code if code < 0 else code
 
+    def ready(self) -> bool:
+        """Whether it answers requests."""
+        if self._ready is not None and not self._is_ready:
+            with contextlib.suppress(BlockingIOError):
+                self._is_ready = os.read(self._ready, 1) != b""
+        return self._is_ready
+
     def stop(self) -> None:
         """Asks it to drain and end. May be called again."""
-        if self._pipe is not None:
-            os.close(self._pipe)
-            self._pipe = None
+        for descriptor in (self._pipe, self._ready):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._pipe = self._ready = None
 
     def kill(self) -> None:
         """Ends it at once."""
@@ -94,14 +116,16 @@ class Children:
     def start(self, *, announces: bool = True) -> Child:
         """One more child. Its session is its own: Ctrl-C in the terminal comes to us alone."""
         read, write = os.pipe()
+        ready, said = os.pipe()
         try:
-            inheritance = Inheritance(self._listener.fileno(), read, announces)
+            inheritance = Inheritance(self._listener.fileno(), read, said, announces)
             process = subprocess.Popen(
                 [*self._command, "--inherit", str(inheritance)],
                 stdout=self._output,
-                pass_fds=(inheritance.listener, inheritance.pipe),
+                pass_fds=(inheritance.listener, inheritance.pipe, inheritance.ready),
                 start_new_session=True,
             )
         finally:
             os.close(read)
-        return Child(process, write)
+            os.close(said)
+        return Child(process, write, ready)

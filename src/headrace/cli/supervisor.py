@@ -32,6 +32,9 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """Its exit code, None while it runs."""
 
+    def ready(self) -> bool:
+        """Whether it answers requests."""
+
     def stop(self) -> None:
         """Asks it to drain and end."""
 
@@ -72,6 +75,8 @@ class Supervisor:
         self._clock = clock
         self._sleep = sleep
         self._signals: list[int] = []
+        self._roll_asked = False
+        self._retired: list[Process] = []  # replaced, and still draining
 
     def keep_one(self, changes: Changes, patience: float) -> int:
         """One child, started again on every change. Returns the exit code.
@@ -104,9 +109,11 @@ class Supervisor:
     def keep_many(self, count: int) -> int:
         """Several children that share the port. Returns the exit code.
 
-        One that cannot start ends them all; one that dies is replaced, the more slowly the more often it happens.
+        One that cannot start ends them all; one that dies is replaced, the more slowly the more often it happens. On
+        SIGHUP all of them are replaced, one after the other, by new ones that run the code as it is now; since they
+        share the listening socket, no client notices.
         """
-        with self._taking_signals():
+        with self._taking_signals(), self._taking_hangups():
             children = [self._nursery.start(announces=number == 0) for number in range(count)]
             pause, retry_at = BACKOFF_SECONDS[0], 0.0
             while not self._signals:
@@ -122,8 +129,29 @@ class Supervisor:
                     retry_at, pause = now + pause, min(pause * 2, BACKOFF_SECONDS[1])
                 elif not dead and now > retry_at + FORGIVEN_SECONDS:
                     pause = BACKOFF_SECONDS[0]
+                if self._roll_asked:
+                    self._roll_asked = False
+                    self._roll(children)
+                self._retired = [child for child in self._retired if child.poll() is None]
                 self._sleep(LOOK_SECONDS)
-            return self._end(children)
+            return self._end([*children, *self._retired])
+
+    def _roll(self, children: list[Process]) -> None:
+        """Replaces each child once its successor answers; one that does not come up leaves the rest as they are."""
+        for number, old in enumerate(list(children)):
+            new = self._nursery.start(announces=False)
+            while (code := new.poll()) is None and not new.ready() and not self._signals:
+                self._sleep(STOP_LOOK_SECONDS)
+            if code is not None or self._signals:
+                new.stop()
+                self._retired.append(new)
+                if code is not None:
+                    click.secho(f"  the new worker ended with {code}: the old ones go on", fg="red", err=True)
+                return
+            children[number] = new
+            self._retired.append(old)
+            old.stop()
+        click.secho(f"  {len(children)} workers replaced", fg="yellow", err=True)
 
     @contextlib.contextmanager
     def _taking_signals(self) -> Iterator[None]:
@@ -136,6 +164,17 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def _taking_hangups(self) -> Iterator[None]:
+        def take(*_: object) -> None:
+            self._roll_asked = True
+
+        before = signal.signal(signal.SIGHUP, take)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def _stop(self, children: list[Process], patience: float | None = None) -> bool:
         """Asks the children to drain and waits for them; whether they did. A second signal to us ends them at once."""

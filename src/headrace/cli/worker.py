@@ -67,6 +67,9 @@ class Worker:
         def ready() -> None:
             self._served = application
             share(listener)
+            if self._inherited is not None:
+                with contextlib.suppress(OSError):  # the supervisor is gone; its pipe will say so
+                    os.write(self._inherited.ready, b"1")
             if self._inherited is None or self._inherited.announces:
                 self._announce(bound, application.runtime, listener)
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import difflib
 import logging
+import time
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -18,13 +19,14 @@ from starlette.types import Receive, Scope, Send
 from headrace.config import Settings
 from headrace.errors import ClientGone, InternalError, MethodNotAllowed, NotFound, RequestError, SetupError
 from headrace.metrics import Metrics
+from headrace.server.admission import Shares, caller_at
 from headrace.server.body import command
 from headrace.server.health import SystemRoutes
 from headrace.server.http import Exchange
 from headrace.server.log import log_refusal
 from headrace.server.request import HttpRequest
 from headrace.server.response import Response, ResponseAborted
-from headrace.server.security import Keys, with_cors
+from headrace.server.security import Hosts, Keys, Origins, with_cors
 from headrace.services.decorators import Bound
 from headrace.services.endpoint import EndpointDefinition
 from headrace.services.runtime import Runtime
@@ -48,7 +50,10 @@ class Application:
         self.runtime = Runtime(target, self.settings, Metrics())
         self._endpoints = {endpoint.path: endpoint for endpoint in self.runtime.definition.endpoints}
         self._system = SystemRoutes(self.runtime)
+        self._hosts = Hosts(self.settings.host, self.settings.allowed_host)
         self._keys = Keys(self.settings.api_key)
+        self._origins = Origins(self.settings.cors_origin)
+        self._shares = Shares(self.settings.key_concurrency, self.settings.key_rate, self.settings.key_burst)
         self._http = with_cors(self._respond, self.settings.cors_origin)
         self._start: asyncio.Task[Runtime] | None = None  # under way, with the first request
 
@@ -109,7 +114,8 @@ class Application:
         request = HttpRequest(scope)
         response = Response(send, request.id)
         try:
-            await self._answer(request, receive, response)
+            address, _ = scope.get("client") or ("", 0)
+            await self._answer(request, address, receive, response)
         except ClientGone:
             pass  # nobody is there to be told
         except ResponseAborted:
@@ -123,17 +129,27 @@ class Application:
             with contextlib.suppress(ClientGone):
                 await response.problem(InternalError())
 
-    async def _answer(self, request: HttpRequest, receive: Receive, response: Response) -> None:
+    async def _answer(self, request: HttpRequest, address: str, receive: Receive, response: Response) -> None:
         try:
-            if not self._system.is_open(request):
-                self._keys.check(request)
+            self._hosts.check(request)
+            key = "" if self._system.is_open(request) else self._keys.check(request)
+            self._origins.check(request)
             if not self.runtime.started:
                 await self._started()
             endpoint = self._endpoints.get(request.path)
             if endpoint is not None:
                 if request.method not in endpoint.methods:
                     raise self._wrong_method(request, endpoint)
-                await Exchange(self.runtime, endpoint, request, receive, response).answer()
+                caller = key or caller_at(address)
+                exchange = Exchange(
+                    self.runtime,
+                    endpoint,
+                    request,
+                    receive,
+                    response,
+                    share=lambda: self._shares.hold(caller, time.monotonic()),
+                )
+                await exchange.answer()
             elif not await self._system.answer(request, response):
                 raise self._unknown_path(request)
         except RequestError as error:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from headrace.errors import ClientGone, DeadlineExceeded, InternalError, ShuttingDown, StreamError
+from headrace.errors import ClientGone, DeadlineExceeded, InternalError, ShuttingDown, SlowReader, StreamError
 from headrace.server.body import check_head, read_arguments
 from headrace.server.inbox import Inbox
 from headrace.server.log import log_stream
@@ -38,16 +39,24 @@ class Exchange:
     Args:
         receive: the ASGI exchange's; nobody else may read it.
         response: nothing of it was sent yet.
+        share: entered before a place is asked for and left with it; raises RateLimited to refuse.
     """
 
     def __init__(
-        self, runtime: Runtime, endpoint: EndpointDefinition, request: HttpRequest, receive: Receive, response: Response
+        self,
+        runtime: Runtime,
+        endpoint: EndpointDefinition,
+        request: HttpRequest,
+        receive: Receive,
+        response: Response,
+        share: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._runtime = runtime
         self._endpoint = endpoint
         self._request = request
-        self._inbox = Inbox(receive)
+        self._inbox = Inbox(receive, runtime.settings.body_timeout)
         self._response = response
+        self._share = share
         self._deadline: float | None = None
 
     async def answer(self) -> None:
@@ -70,9 +79,9 @@ class Exchange:
         try:
             error = await self._run(stream)
         except StreamError as refused:
-            error = refused
+            error = refused.with_traceback(None)  # its frames hold the body, and this frame would hold them in a cycle
         except asyncio.CancelledError as raised:
-            error, cancelled = ShuttingDown(), raised
+            error, cancelled = stream.error or ShuttingDown(), raised
         finally:
             self._runtime.count(endpoint, error)
             log_stream(request, self._response.status or (status_of(error) if error else 200), stream, error)
@@ -87,7 +96,7 @@ class Exchange:
                 arguments = await self._arguments()
                 heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
                 deadline = self._stop_at_deadline(stream)
-                self._inbox.watch(lambda: stream.cancel(ClientGone()))
+                self._inbox.watch(lambda: stream.cancel(self._why_gone()))
                 try:
                     with answering(self._context(stream)):
                         return await self._runtime.run(stream, self._endpoint, arguments)
@@ -98,6 +107,10 @@ class Exchange:
         finally:
             self._inbox.close()
 
+    def _why_gone(self) -> StreamError:
+        connection = self._request.connection
+        return SlowReader() if connection is not None and connection.evicted else ClientGone()
+
     async def _arguments(self) -> dict[str, Any]:
         async with _until(self._deadline):
             return await read_arguments(self._request, self._endpoint, self._inbox, self._runtime.settings.max_body)
@@ -106,13 +119,14 @@ class Exchange:
     async def _place(self) -> AsyncIterator[None]:
         """Holds a place, waiting for it in the queue."""
         places = self._runtime.places
-        turn = places.ask()
-        try:
-            if not turn.done():
-                await self._wait(turn)
-            yield
-        finally:
-            places.give_back(turn)
+        with self._share():
+            turn = places.ask()
+            try:
+                if not turn.done():
+                    await self._wait(turn)
+                yield
+            finally:
+                places.give_back(turn)
 
     async def _wait(self, turn: Turn) -> None:
         """Waits in the queue. A client that leaves it gives up its turn at once."""
@@ -135,7 +149,7 @@ class Exchange:
             stream.outlet.drop()  # a heartbeat that has not left yet
             with contextlib.suppress(ClientGone):  # one that is gone is told too: a middleware may wait for an answer
                 await self._response.problem(error, stream_id=stream.id)
-        elif isinstance(error, ClientGone):
+        elif isinstance(error, (ClientGone, SlowReader)):
             return
         elif error is None or (stream.in_band and not stream.torn):
             with contextlib.suppress(ClientGone):
@@ -149,6 +163,8 @@ class Exchange:
             with contextlib.suppress(ClientGone):
                 await stream.outlet.flush()
         stream.outlet.drop()
+        if self._request.connection is not None:
+            await self._request.connection.cut()
         await self._response.cut()
         raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
 

@@ -14,10 +14,13 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.types import Receive
 
-from headrace.errors import BodyTooLarge, ClientGone
+from headrace.errors import BodyTooLarge, ClientGone, RequestTimeout
 
 AHEAD = 64 * 1024
 """Bytes of the body that are read before anybody asks for them."""
+
+SLOWEST = 64
+"""Bytes a second, over all of it, that a body which is read whole must come with once its patience is used up."""
 
 logger = logging.getLogger("headrace.server")
 
@@ -25,11 +28,15 @@ logger = logging.getLogger("headrace.server")
 class Inbox:
     """One exchange's `receive()`.
 
+    Args:
+        patience: seconds that a body may make no progress.
+
     `gone` is true from the moment the client left, and from `close` on.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience: float = 30.0) -> None:
         self._receive = receive
+        self._patience = patience
         self._ahead: list[bytes] = []
         self._size = 0
         self._complete = False  # the whole body was received
@@ -43,19 +50,28 @@ class Inbox:
 
         Raises:
             BodyTooLarge: it is larger than `limit` bytes; the rest was not read.
+            RequestTimeout: it came to a halt, or drips below `SLOWEST`.
             ClientGone: the client left before it was through.
         """
         parts: list[bytes] = []
-        size = 0
+        size, loop = 0, asyncio.get_running_loop()
+        since = loop.time()
         while arrived := await self._arrived():
             size += sum(map(len, arrived))
             if size > limit:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes, which is all this server takes")
+            if (taken := loop.time() - since) > self._patience and size < SLOWEST * taken:
+                raise RequestTimeout(f"the body came with less than {SLOWEST} bytes a second")
             parts += arrived
         return b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises ClientGone when the client leaves before it is through."""
+        """The body as it arrives.
+
+        Raises:
+            RequestTimeout: it came to a halt.
+            ClientGone: the client left before it was through.
+        """
         while arrived := await self._arrived():
             for chunk in arrived:
                 yield chunk
@@ -85,14 +101,21 @@ class Inbox:
                 return []
             if self.gone:
                 raise ClientGone
-            if self._reader is None:
-                await self._read()
-            else:
-                self._moved.clear()
-                await self._moved.wait()
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._news()
+            except TimeoutError:
+                raise RequestTimeout(f"nothing of the body came for {self._patience:g} s") from None
         arrived, self._ahead, self._size = self._ahead, [], 0
         self._moved.set()
         return arrived
+
+    async def _news(self) -> None:
+        if self._reader is None:
+            await self._read()
+        else:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def _read(self) -> None:
         try:

@@ -1,13 +1,16 @@
 """One line per stream, for people or as JSON; and the formatters of the server's log.
 
 Nothing that a client or an exception says can begin a line of its own, move the cursor or fill the disk: what is not
-printable is escaped, a traceback is indented, and both have a bound.
+printable is escaped, a traceback is indented, and both have a bound. Credentials are replaced wherever a name or a
+scheme announces them, in messages and in tracebacks; the query of a request is in no line of ours, and one that stands
+in a URL of somebody else's line is dropped. A bare secret that nothing announces cannot be recognised.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from typing import Any
 
@@ -23,6 +26,27 @@ FIELDS = "headrace_fields"
 VALUE_CHARACTERS = 200
 TEXT_CHARACTERS = 8 * 1024
 """Of a message, and of a traceback."""
+
+REDACTED = "[redacted]"
+
+# Every pattern begins with fixed words and repeats only what cannot be divided in two ways, so that the time grows with
+# the length of the text and not faster. A name is looked for from its telling part on: `x-api-key: k` by `key: k`.
+_HINTS = ("key", "token", "secret", "passw", "credential", "authorization", "cookie", "bearer", "://")
+_QUOTE = r"""\\{0,3}["']"""
+_SEPARATOR = rf"""(?:[ \t]{{0,3}}[:=]|{_QUOTE}[ \t]{{0,3}}[:=,])[ \t]{{0,3}}"""  # `n: `, `n=`, `"n": `, `b'n', `
+_QUOTED = r"""[bf]?\\{0,3}(?:"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?)|[\[({][^\])}\n]*+"""  # or several in brackets
+_HEADER = re.compile(
+    rf"""((?:authorization|cookies?){_SEPARATOR})(?:{_QUOTED}|[^\s"'][^\n"']*+)""",  # to the end of the line
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    rf"""((?:key|token|secret|passw|credential)(?!\w{{0,64}}(?:error|exception|interrupt)\b)"""
+    rf"""(?!s\s?[:=]\s?\d{{1,9}}\b)[\w.-]{{0,64}}+{_SEPARATOR})(?:{_QUOTED}|[^\s,;&)\]}}"']++)""",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(\bbearer\s{1,3})[\w.~+/=-]{4,}+", re.IGNORECASE)
+_USER_INFO = re.compile(r"""(://)[^\s/?#"'@]{1,512}+(?=@)""")
+_QUERY = re.compile(r"""(://[^\s?#"'<>]{1,512}+\?)[^\s#"'<>]++""")
 
 
 def log_stream(request: HttpRequest, status: int, stream: Stream, error: StreamError | None) -> None:
@@ -74,7 +98,7 @@ def _line(fields: dict[str, Any], stream: Stream, error: StreamError | None) -> 
     if first is not None and stream.items > 1 and stream.seconds > first:
         parts.append(f"{(stream.items - 1) / (stream.seconds - first):.1f}/s")
     parts.append(f"{stream.seconds:.1f}s")
-    parts.append("end" if error is None else f"{shown(str(error.code))}: {shown(error.message)}")
+    parts.append("end" if error is None else f"{shown(str(error.code))}: {shown(redacted(error.message))}")
     return " ".join(parts)
 
 
@@ -90,18 +114,31 @@ def shown(text: str, characters: int = VALUE_CHARACTERS) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def redacted(text: str) -> str:
+    """The text without the credentials in it: of headers and of names that tell one, of `Bearer`, and of URLs.
+
+    Numbers of tokens (`max_tokens=128`) stay, and so do exceptions such as KeyError.
+    """
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return text
+    for pattern in (_QUERY, _USER_INFO, _HEADER, _NAMED, _BEARER):
+        text = pattern.sub(rf"\1{REDACTED}", text)
+    return text
+
+
 class TextFormatter(logging.Formatter):
     """`12:01:07 POST /write s_7Kq2 200 first 84ms 128 items 61.2/s 2.1s end`; other records with their level."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text; the lines of its traceback are indented."""
         source = "" if hasattr(record, FIELDS) else f" {record.levelname} {record.name}:"
-        message = shown(record.getMessage().strip(), TEXT_CHARACTERS)
+        message = shown(redacted(record.getMessage().strip()), TEXT_CHARACTERS)
         line = f"{self.formatTime(record, '%H:%M:%S')}{source} {message}"
         return "\n  ".join([line, *(shown(each, TEXT_CHARACTERS) for each in self._traceback(record).splitlines())])
 
     def _traceback(self, record: logging.LogRecord) -> str:
-        return _shortened(self.formatException(record.exc_info)) if record.exc_info else ""
+        return _shortened(redacted(self.formatException(record.exc_info))) if record.exc_info else ""
 
 
 class JsonFormatter(logging.Formatter):
@@ -113,12 +150,16 @@ class JsonFormatter(logging.Formatter):
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _shortened(record.getMessage()),
-            **getattr(record, FIELDS, {}),
+            "message": _shortened(redacted(record.getMessage())),
+            **{name: _safe(value) for name, value in getattr(record, FIELDS, {}).items()},
         }
         if record.exc_info:
-            document["traceback"] = _shortened(self.formatException(record.exc_info))
+            document["traceback"] = _shortened(redacted(self.formatException(record.exc_info)))
         return json.dumps(document, default=str).replace("\x7f", "\\u007f")
+
+
+def _safe(value: Any) -> Any:
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _shortened(text: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Scope
 
 from headrace.errors import RequestError
+from headrace.server.connection import CONNECTION, Connection
 
 ACCEPT_CHARACTERS = 2000
 
@@ -25,6 +26,7 @@ class HttpRequest:
         root_path: that place; empty where it is not mounted.
         headers: names in lower case; repeated ones joined with commas (RFC 9110, section 5.3).
         id: the client's `X-Request-Id` where it is a sane one, else a new one.
+        connection: None under a server that is not ours.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -35,6 +37,7 @@ class HttpRequest:
         self._query: bytes = scope.get("query_string", b"")
         self._scheme: str = scope.get("scheme", "http")
         self._server: tuple[str, int | None] | None = scope.get("server")
+        self.connection: Connection | None = scope.get(CONNECTION)
         given = self.headers.get("x-request-id", "")
         self.id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
 

@@ -20,6 +20,7 @@ import uvicorn
 
 from headrace.config import Settings
 from headrace.server.app import Application
+from headrace.server.connection import Bounds, bounded
 from headrace.server.log import JsonFormatter, TextFormatter
 from headrace.server.response import ResponseAborted
 
@@ -91,7 +92,15 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
         config = uvicorn.Config(
             application,
             lifespan="off",
+            http=bounded(
+                Bounds(
+                    head_time=settings.head_timeout,
+                    write_time=settings.write_timeout,
+                    peer_time=settings.peer_timeout,
+                )
+            ),
             ws="none",
+            timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # uvicorn hands it to call_later
             log_config=None,
             access_log=False,
             server_header=False,

@@ -3,7 +3,8 @@
     context.request_id      the client's X-Request-Id, or one made for it
     context.stream_id       what DELETE /streams/{id} takes
     context.headers         the request's headers, names in lower case
-    context.deadline        when the answer must be complete, in `time.monotonic()` seconds; None: never
+    context.deadline        when the answer must be complete, in `time.monotonic()` seconds; None: never. It is the
+                            earlier one of the endpoint's `timeout` and the client's `Headrace-Timeout`
     context.remaining       seconds left until then; None: no deadline
     context.cancelled       true from the moment nobody waits for the answer any more
 

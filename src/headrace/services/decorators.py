@@ -31,7 +31,8 @@ class ServiceOptions:
 class EndpointOptions:
     """What `@endpoint(...)` was given, right or wrong; None where the definition chooses.
 
-    `positional` is what stood there without a name, as in `@endpoint("/write")`: a mistake, kept to be told.
+    `positional` is what stood there without a name, as in `@endpoint("/write")`: a mistake, kept to be told. The
+    timeouts are in seconds; None: no bound.
     """
 
     path: str | None = None
@@ -39,6 +40,9 @@ class EndpointOptions:
     media_type: str | None = None
     summary: str | None = None
     positional: str | None = None
+    first_item_timeout: float | None = None
+    item_timeout: float | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,9 @@ def endpoint(
     methods: Sequence[str] = ("POST",),
     media_type: str | None = None,
     summary: str | None = None,
+    first_item_timeout: float | None = None,
+    item_timeout: float | None = None,
+    timeout: float | None = None,
 ) -> Callable[[F], F]: ...
 def endpoint(
     function: Callable[..., Any] | str | None = None,
@@ -122,6 +129,9 @@ def endpoint(
     methods: Sequence[str] = ("POST",),
     media_type: str | None = None,
     summary: str | None = None,
+    first_item_timeout: float | None = None,
+    item_timeout: float | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """Makes a method of a service an endpoint. Generators stream what they yield; other methods answer once.
 
@@ -132,11 +142,19 @@ def endpoint(
         media_type: what the bytes of a `bytes` stream are (`audio/wav`), or the text of a `str` stream
             (`text/markdown`).
         summary: one line for the documentation; the first line of the docstring by default.
+        first_item_timeout: seconds from the start of the method to its first item, or to its answer; after that the
+            request fails with `timeout_first_item`.
+        item_timeout: seconds that a stream may be silent between its items; after that it fails with `timeout_item`.
+            Without a `first_item_timeout` it holds for the first item too. Time in which the client does not read does
+            not count.
+        timeout: seconds from the request to the end of the answer, the time in the queue included; after that it fails
+            with `deadline_exceeded`. A client may ask for less with `Headrace-Timeout`. The method reads what is left
+            from `context.remaining`.
     """
 
     positional = function if isinstance(function, str) else None
     names: Any = methods if isinstance(methods, str) else tuple(str(method).upper() for method in methods)
-    options = EndpointOptions(path, names, media_type, summary, positional)
+    options = EndpointOptions(path, names, media_type, summary, positional, first_item_timeout, item_timeout, timeout)
 
     def mark(function: Any) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
@@ -14,10 +15,12 @@ from headrace.services.decorators import EndpointOptions
 from headrace.services.method import Method, Unreadable, parameter_text, wrong_kind
 from headrace.services.mistakes import RETURN
 from headrace.services.parameters import own_parameters, read_arguments, takes_self
+from headrace.streams.deadlines import Timeouts
 from headrace.wire.events import Event
 from headrace.wire.typed import StreamTypes, stream_types
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+TIMEOUTS = ("first_item_timeout", "item_timeout", "timeout")
 
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(; ?[\w-]+=[\w./+-]+)*", re.ASCII)
@@ -34,6 +37,7 @@ class EndpointDefinition:
         is_async: whether the method runs on the event loop; otherwise it runs on a worker thread.
         types: of the stream, or of the one value (its `item`).
         signature: the parameters as people write them: `(topic: str, lines: int = 4)`.
+        timeouts: how long it may take.
     """
 
     label: str
@@ -48,6 +52,7 @@ class EndpointDefinition:
     summary: str
     description: str
     signature: str
+    timeouts: Timeouts
 
     @property
     def returns(self) -> str:
@@ -85,6 +90,7 @@ def read_endpoint(
         summary=options.summary or summary,
         description=description.strip(),
         signature="(" + ", ".join(map(parameter_text, own_parameters(method))) + ")",
+        timeouts=Timeouts(options.first_item_timeout, options.item_timeout, options.timeout),
     ), []
 
 
@@ -123,6 +129,19 @@ def _check_options(method: Method) -> None:
             "It becomes the Content-Type of the answer.",
             '@endpoint(media_type="audio/wav")',
         )
+    for name in TIMEOUTS:
+        seconds: Any = getattr(options, name)
+        if not (seconds is None or _is_duration(seconds)):
+            method.mistake(
+                code,
+                f"{method.label}: {name}={seconds!r} is not a time",
+                "A timeout is a number of seconds, above 0 and finite; without it there is no bound.",
+                f"@endpoint({name}=30)",
+            )
+
+
+def _is_duration(seconds: Any) -> bool:
+    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < math.inf
 
 
 def _read_return(method: Method) -> tuple[StreamTypes | None, bool]:

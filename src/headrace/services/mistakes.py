@@ -121,7 +121,7 @@ def _fix(error: BaseException, place: Place | None, step: str) -> str:
 
 def user_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     """The frames of a traceback that are neither ours nor of an installed package or the standard library."""
-    return [frame for frame in traceback.extract_tb(trace) if _is_users(frame.filename)]
+    return [frame for frame in traceback.extract_tb(trace) if is_users(frame.filename)]
 
 
 def short_path(path: str) -> str:
@@ -130,7 +130,8 @@ def short_path(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def _is_users(filename: str) -> bool:
+def is_users(filename: str) -> bool:
+    """Whether a file is the user's own: neither ours nor of an installed package or the standard library."""
     path = os.path.realpath(filename)
     installed = path.startswith(_NOT_THE_USERS) or not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
     return not filename.startswith("<") and not installed

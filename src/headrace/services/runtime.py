@@ -18,6 +18,7 @@ from headrace.metrics import Metrics, end_label
 from headrace.services.decorators import Bound
 from headrace.services.definition import define
 from headrace.services.endpoint import EndpointDefinition
+from headrace.streams.deadlines import Deadlines
 from headrace.streams.limits import Places
 from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Sink, Window
 from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
@@ -55,6 +56,7 @@ class Runtime:
         self._window: Window | None = None
         metrics.threads_stuck.set_function(lambda: self._threads.stuck)
         metrics.queue_depth.set_function(lambda: self.places.waiting)
+        metrics.buffered.set_function(lambda: sum(stream.outlet.buffered for stream in self.live.values()))
 
     async def __aenter__(self) -> Runtime:
         """Constructs the service and calls its `on_start`.
@@ -92,24 +94,52 @@ class Runtime:
         types = endpoint.types
         order = Order(header=types.header is not None, footer=types.footer is not None)
         holds = choice.format.gathers or not endpoint.streams
-        outlet = HoldingOutlet(sink, self.settings.max_answer) if holds else JoiningOutlet(sink, self._window)
+        outlet = (
+            HoldingOutlet(sink, self.settings.max_answer)
+            if holds
+            else JoiningOutlet(sink, self._window, header=types.header is not None)
+        )
         return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), order), outlet)
 
     async def run(
-        self, stream: Stream, endpoint: EndpointDefinition, arguments: Mapping[str, Any]
+        self,
+        stream: Stream,
+        endpoint: EndpointDefinition,
+        arguments: Mapping[str, Any],
+        deadline: float | None = None,
     ) -> StreamError | None:
-        """Runs the stream to its one ending (see `Stream.run`). Meanwhile it is live and can be stopped by its id."""
+        """Runs the stream to its one ending (see `Stream.run`). Meanwhile it is live and can be stopped by its id.
+
+        Args:
+            stream: what `open` gave.
+            endpoint: the same as there.
+            arguments: of the method, by name.
+            deadline: when it must be complete, in `time.monotonic()` seconds: `endpoint.timeouts.deadline(...)`, taken
+                when the request came.
+        """
         self.live[stream.id] = stream
         live = self.metrics.live.labels(endpoint.label)
         live.inc()
+        deadlines = Deadlines(stream, endpoint.timeouts, deadline)
         try:
             return await stream.run(self._drive(endpoint, arguments))
         finally:
+            deadlines.stop()
             del self.live[stream.id]
             live.dec()
-            self.metrics.items.labels(endpoint.label).inc(stream.items)
-            if stream.first_item_seconds is not None:
-                self.metrics.first_item.labels(endpoint.label).observe(stream.first_item_seconds)
+            self._measure(stream, endpoint.label)
+
+    def _measure(self, stream: Stream, label: str) -> None:
+        """What is measured once per stream, at its end."""
+        self.metrics.items.labels(label).inc(stream.items)
+        if stream.first_item_seconds is not None:
+            self.metrics.first_item.labels(label).observe(stream.first_item_seconds)
+        if stream.outlet.largest_gap is not None:
+            self.metrics.item_gap.labels(label).observe(stream.outlet.largest_gap)
+        if stream.stop_seconds is not None:
+            self.metrics.cancel_latency.labels(label).observe(stream.stop_seconds)
+        if stream.abandoned:
+            self.metrics.uncancellable.labels(label).inc()
 
     def count(self, endpoint: EndpointDefinition, error: StreamError | None) -> None:
         """Counts how a stream ended; None: complete. Called once for every stream that `open` made."""

@@ -43,11 +43,13 @@ class Sink(Protocol):
 class Outlet(Protocol):
     """Takes records one by one.
 
-    `written_at` is when something was written last, in loop time. `on_failure` is told when a write fails that nobody
-    waits for.
+    `written_at` is when something was written last, in loop time. `largest_gap` is the longest time in seconds from the
+    end of one write of items to the beginning of the next; None where there were not two. `on_failure` is told when a
+    write fails that nobody waits for.
     """
 
     written_at: float
+    largest_gap: float | None
     on_failure: Callable[[Exception], None] | None
 
     @property
@@ -58,6 +60,11 @@ class Outlet(Protocol):
     @property
     def torn(self) -> bool:
         """Whether records were lost: a write failed, was interrupted or was given up. Nothing follows after that."""
+        ...
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that it holds: what has gathered, and the write under way."""
         ...
 
     def put(self, record: bytes) -> Awaitable[None] | None:
@@ -121,29 +128,46 @@ class Window:
 
 
 class JoiningOutlet:
-    """Writes the first record of an idle stream at once and joins what follows (see the head of this file)."""
+    """Writes the first record of an idle stream at once and joins what follows (see the head of this file).
+
+    Args:
+        sink: where the records go.
+        window: of the loop.
+        header: the first record is a header, so that what comes after it is no gap between items.
+    """
 
     __slots__ = (
         "_away",
+        "_beats",
         "_behind",
         "_busy",
         "_error",
+        "_first",
         "_gathered",
+        "_leaving",
         "_records",
+        "_rested_at",
         "_sink",
         "_window",
+        "_writes",
         "_written",
         "_wrote",
+        "largest_gap",
         "on_failure",
         "writing",
         "written_at",
     )
 
-    def __init__(self, sink: Sink, window: Window) -> None:
+    def __init__(self, sink: Sink, window: Window, *, header: bool = False) -> None:
         self._sink = sink
         self._window = window
         self._records: list[bytes] = []
+        self._leaving: list[bytes] = []  # the write under way
         self._gathered = 0
+        self._beats = 0  # heartbeats among the records
+        self._writes = 0  # of anything but heartbeats
+        self._first = 2 if header else 1  # the write that begins the first gap
+        self._rested_at = 0.0  # loop time: the end of the last one of them
         self._busy = False  # written to a moment ago: in the window, or away from it
         self._away = False  # until the write under way is through, however long the peer takes
         self._wrote = False  # since the window closed last
@@ -153,11 +177,17 @@ class JoiningOutlet:
         self.on_failure: Callable[[Exception], None] | None = None
         self.writing = False
         self.written_at = 0.0  # loop time
+        self.largest_gap: float | None = None
 
     @property
     def torn(self) -> bool:
         """See `Outlet.torn`."""
         return self._error is not None
+
+    @property
+    def buffered(self) -> int:
+        """See `Outlet.buffered`."""
+        return sum(map(len, self._records)) + sum(map(len, self._leaving))
 
     def put(self, record: bytes) -> Awaitable[None] | None:
         """See `Outlet.put`."""
@@ -233,20 +263,27 @@ class JoiningOutlet:
         """See `Outlet.drop`."""
         if self.writing or self._records:
             self._error = self._error or _interrupted()
-        self._records = []
+        self._records, self._beats = [], 0
         if self._behind is not None:
             self._behind.cancel()
 
     def beat(self, record: bytes) -> None:
         """See `Outlet.beat`. Leaves when the window closes, so that no task of the stream's own is needed."""
         self._records.append(record)
+        self._beats += 1
         if not self._busy:
             self._busy = True
             self._window.open(self)
 
     async def _write(self) -> None:
         records, self._records, self._gathered = self._records, [], 0
-        self.written_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self.written_at = loop.time()
+        news = len(records) > self._beats  # not only heartbeats
+        self._beats = 0
+        if news:
+            self._note_gap()
+        self._leaving = records
         self.writing = self._wrote = True
         try:
             await self._sink.write(records)
@@ -258,11 +295,19 @@ class JoiningOutlet:
             raise
         finally:
             self.writing = False
+            self._leaving = []
+            if news:
+                self._rested_at = loop.time()
             if self._written is not None and not self._written.done():
                 self._written.set_result(None)
             if self._away:
                 self._away = False
                 self._window.open(self)
+
+    def _note_gap(self) -> None:
+        if self._writes >= self._first:
+            self.largest_gap = max(self.largest_gap or 0.0, self.written_at - self._rested_at)
+        self._writes += 1
 
     def written(self) -> asyncio.Future[None]:
         """See `Outlet.written`."""
@@ -281,11 +326,17 @@ class HoldingOutlet:
     writing = torn = False
     on_failure: Callable[[Exception], None] | None = None
     written_at = 0.0
+    largest_gap: float | None = None
 
     def __init__(self, sink: Sink, limit: int) -> None:
         self._sink = sink
         self._limit = limit
         self._held = io.BytesIO()  # one run of bytes: small records in a list take ten times their size
+
+    @property
+    def buffered(self) -> int:
+        """See `Outlet.buffered`."""
+        return self._held.tell()
 
     def put(self, record: bytes) -> None:
         """Keeps the record.

@@ -21,6 +21,7 @@ from headrace.errors import Cancelled, ClientGone, InternalError, ShuttingDown, 
 from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
+from headrace.streams.stacks import stack_of_task
 from headrace.wire.events import End, Failure
 
 WRITE_GRACE = 1.0
@@ -42,6 +43,8 @@ class Stream:
         error: why the stream failed; None while it runs and when it is complete.
         abandoned: the user's code did not stop in time and was left behind; nothing it makes reaches the outlet.
         outlet: where its records leave.
+        stop_seconds: how long the user's code went on after `cancel`, until it ended or was left behind; None where
+            it was not stopped.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Stream:
         self.error: StreamError | None = None
         self.abandoned = False
         self.outlet = outlet
+        self.stop_seconds: float | None = None
         self._recorder = recorder
         self._clock = clock
         self._started_at = clock()
         self._news: asyncio.Event | None = None  # while it runs: the user's code is through, or somebody stopped it
         self._cause: StreamError | None = None
+        self._cancelled_at = 0.0  # by the clock
         self._told = False
 
     @property
@@ -104,6 +109,7 @@ class Stream:
         if self.ending is not None or self._cause is not None:
             return
         self._cause = cause or Cancelled()
+        self._cancelled_at = self._clock()
         self._recorder.stop()
         if self._news is not None:
             self._news.set()
@@ -130,6 +136,7 @@ class Stream:
                 self.cancel(ShuttingDown())
             if self._cause is not None:
                 interrupted |= await self._stop(code)
+                self.stop_seconds = self._clock() - self._cancelled_at
             error = self._judge(code)
             self.outlet.on_failure = None
         self._end(self._cause or error)
@@ -173,7 +180,11 @@ class Stream:
         if not code.done():
             self.abandoned = True
             logger.error(
-                "%s did not stop within %g s and is left behind (stream %s)", self.endpoint, STOP_GRACE, self.id
+                "%s did not stop within %g s and is left behind (stream %s); it stands here:\n%s",
+                self.endpoint,
+                STOP_GRACE,
+                self.id,
+                stack_of_task(code),
             )
             return None
         raised = asyncio.CancelledError() if code.cancelled() else code.result()

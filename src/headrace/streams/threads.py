@@ -18,7 +18,9 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from headrace.errors import Overloaded
 from headrace.streams.closing import Closing
+from headrace.streams.stacks import stack_of_thread
 
 T = TypeVar("T")
 
@@ -38,10 +40,12 @@ class Threads:
     """Worker threads for sync code, at most `limit` at a time; further work waits its turn.
 
     Belongs to one event loop. `stuck` counts the threads that did not come back from the user's code when they were
-    told to stop; each of them is made up for by a new one, and leaves the count when it comes back.
+    told to stop; each of them is made up for by a new one, and leaves the count when it comes back. While more
+    than `limit` are stuck, new work is refused instead of starting ever more threads.
     """
 
     def __init__(self, limit: int = 128) -> None:
+        self._limit = limit
         self._places = asyncio.Semaphore(limit)
         self.stuck = 0
 
@@ -56,13 +60,20 @@ class Threads:
             make: called on the worker thread; usually a generator function with its arguments bound.
             weigh: the weight of a value, counted against `ahead`, 1 at least; None counts values.
             ahead: the thread pauses while what it has made and nobody took weighs this much or more.
+
+        Raises:
+            Overloaded: more threads are stuck than may run.
         """
         await self._places.acquire()
+        if self.stuck > self._limit:
+            self._places.release()
+            raise Overloaded(f"{self.stuck} worker threads are stuck in code that does not return; no more are started")
         burst = _Burst[T](asyncio.get_running_loop(), weigh, ahead)
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(burst.fill, make), name="headrace-sync", daemon=True)
         try:
             thread.start()
+            burst.thread = thread.ident
         except BaseException:
             self._places.release()
             raise
@@ -111,7 +122,9 @@ class Threads:
     def _count_stuck(self, burst: _Burst[Any]) -> None:
         self.stuck += 1
         logger.warning(
-            "a sync generator did not return within %g s of being stopped; its thread goes on", CLOSING_GRACE
+            "a sync generator did not return within %g s of being stopped; its thread goes on:\n%s",
+            CLOSING_GRACE,
+            stack_of_thread(burst.thread),
         )
 
         def returned(_: object) -> None:
@@ -128,6 +141,7 @@ class _Burst(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, weigh: Callable[[T], int] | None, ahead: int) -> None:
         self.closed: asyncio.Future[None] = loop.create_future()  # the thread is through with the generator
         self.error: BaseException | None = None
+        self.thread: int | None = None  # its identity
         self._loop = loop
         self._weigh = weigh
         self._ahead = ahead

@@ -1,0 +1,258 @@
+"""The bounds of a connection, on uvicorn's protocol with a transport in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from headrace.server.connection import CONNECTION, Bounds, Connection, bounded
+
+BOUNDS = Bounds(head_time=0.02, head_size=1000, overhead_size=100, pipelined=2)
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.reading = True
+        self.closed = asyncio.Event()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closed.is_set()
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def abort(self) -> None:
+        self.closed.set()
+
+
+class App:
+    """An ASGI application whose requests wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+        self.gone: list[str] = []
+        self.go = asyncio.Event()
+        self.called = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+        self.called.set()
+        while (message := await receive())["type"] == "http.request" and message["more_body"]:
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hi", "more_body": True})
+        left = asyncio.ensure_future(receive())
+        waiting = asyncio.ensure_future(self.go.wait())
+        await asyncio.wait({left, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if left.done():
+            self.gone.append(scope["path"])
+        left.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Client:
+    """One connection to the application."""
+
+    def __init__(self, app: App) -> None:
+        config = uvicorn.Config(app, http=bounded(BOUNDS), ws="none", log_config=None, lifespan="off")
+        self.transport = Transport()
+        self.connection = bounded(BOUNDS)(config, ServerState(), {}, asyncio.get_running_loop())
+        self.connection.connection_made(self.transport)
+
+    def send(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.connection.data_received(data)
+
+    def leave(self) -> None:
+        self.connection.connection_lost(ConnectionResetError())
+
+    @property
+    def status(self) -> bytes:
+        return self.transport.written[9:12]
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+async def client(app: App) -> AsyncIterator[Client]:
+    client = Client(app)
+    yield client
+    app.go.set()
+    client.leave()
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def request(path: bytes = b"/", *headers: bytes, version: bytes = b"1.1", host: bytes = b"host: x\r\n") -> bytes:
+    return b"GET %b HTTP/%b\r\n%b%b\r\n" % (path, version, host, b"".join(headers))
+
+
+def test_uvicorn_still_offers_what_we_use() -> None:
+    assert issubclass(Connection, HttpToolsProtocol)
+    for name in ("on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body", "send_400_response"):
+        assert callable(getattr(HttpToolsProtocol, name))
+    for name in ("_start_asgi_task", "on_response_complete", "timeout_keep_alive_handler", "data_received"):
+        assert callable(getattr(HttpToolsProtocol, name))
+    assert callable(RequestResponseCycle.send)
+
+
+async def test_a_cycle_still_has_what_we_set(app: App, client: Client) -> None:
+    client.send(request())
+    for name in ("disconnected", "response_complete", "response_started", "more_body", "chunked_encoding"):
+        assert hasattr(client.connection.cycle, name)
+    assert hasattr(client.connection.cycle, "expected_content_length")
+    assert hasattr(client.connection, "pipeline")
+    assert hasattr(client.connection.flow, "resume_reading")
+
+
+async def test_a_good_request_is_answered_and_knows_its_connection(app: App, client: Client) -> None:
+    client.send(request())
+    await turns()
+    assert client.status == b"200"
+    assert app.scopes[0][CONNECTION] is client.connection
+
+
+@pytest.mark.parametrize("host", [b"", b"host: a\r\nhost: b\r\n"])
+async def test_a_request_has_exactly_one_host(app: App, client: Client, host: bytes) -> None:
+    client.send(request(host=host))
+    await turns()
+    assert (client.status, client.transport.is_closing(), app.scopes) == (b"400", True, [])
+    assert b'"code": "ambiguous_request"' in client.transport.written
+
+
+async def test_http_1_0_needs_no_host_and_gets_no_chunks(app: App, client: Client) -> None:
+    app.go.set()
+    client.send(request(version=b"1.0", host=b""))
+    await turns()
+    head, _, body = client.transport.written.partition(b"\r\n\r\n")
+    assert (client.status, body) == (b"200", b"hi")
+    assert b"transfer-encoding" not in head
+    assert client.transport.is_closing()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost : x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+    ],
+)
+async def test_what_can_be_read_in_two_ways_is_refused(app: App, client: Client, data: bytes) -> None:
+    client.send(data)
+    await turns()
+    assert (client.status, client.transport.is_closing()) == (b"400", True)
+
+
+@pytest.mark.parametrize("head", [b"GET /%b", b"GET / HTTP/1.1\r\nhost: x\r\na: %b", b"GET / HTTP/1.1\r\n%b: a"])
+async def test_a_head_without_end_is_refused_at_the_limit(app: App, client: Client, head: bytes) -> None:
+    client.send(head % (b"a" * 100))
+    for _ in range(20):
+        client.send(b"a" * 100)
+    assert client.status == b"431"
+
+
+async def test_a_head_that_is_too_large_in_one_piece_is_refused(app: App, client: Client) -> None:
+    client.send(request(b"/", b"a: " + b"a" * 1000 + b"\r\n"))
+    await turns()
+    assert (client.status, app.scopes) == (b"431", [])
+
+
+async def test_a_head_that_does_not_come_is_waited_for_only_so_long(client: Client) -> None:
+    await asyncio.wait_for(client.transport.closed.wait(), 5)
+    assert client.transport.written == b""
+
+
+async def test_a_head_that_does_not_end_in_time_is_408(client: Client) -> None:
+    client.send(b"GET / HTTP/1.1\r\n")
+    await asyncio.wait_for(client.transport.closed.wait(), 5)
+    assert client.status == b"408"
+
+
+async def test_trailers_do_not_become_headers(app: App, client: Client) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    client.send(head + b"1\r\na\r\n0\r\nx-admin: yes\r\n\r\n")
+    await turns()
+    assert b"x-admin" not in [name for name, _ in app.scopes[0]["headers"]]
+
+
+@pytest.mark.parametrize("piece", [b"1\r\na\r\n" * 10, b"1;" + b"x" * 50 + b"\r\na\r\n"])
+async def test_chunks_that_are_nearly_all_framing_are_refused(app: App, client: Client, piece: bytes) -> None:
+    client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(10):
+        client.send(piece)
+    assert client.status == b"400"
+
+
+async def test_reasonable_chunks_are_taken_without_end(app: App, client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(200):
+        client.send(b"1e\r\n" + b"x" * 30 + b"\r\n")
+        await asyncio.sleep(0)
+    client.send(b"0\r\n\r\n")
+    await turns()
+    assert client.status == b"200"
+
+
+async def test_a_second_request_in_one_piece_is_not_taken_for_framing(app: App, client: Client) -> None:
+    app.go.set()
+    for _ in range(5):
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300\r\n\r\n" + b"x" * 300)
+        await turns()
+    assert client.transport.written.count(b"HTTP/1.1 200") == 5
+
+
+async def test_a_client_that_leaves_is_noticed_although_requests_wait_behind(app: App, client: Client) -> None:
+    client.send(request(b"/first") + request(b"/second"))
+    await turns()
+    assert client.transport.reading
+    client.leave()
+    await turns()
+    assert app.gone == ["/first"]
+    assert len(app.scopes) == 1
+
+
+async def test_too_many_requests_behind_a_running_one_close_the_connection(app: App, client: Client) -> None:
+    client.send(request() * 4)
+    assert client.transport.is_closing()
+
+
+async def test_garbage_behind_a_running_response_is_not_answered_into_it(app: App, client: Client) -> None:
+    client.send(request())
+    await turns()
+    before = client.transport.written
+    client.send(b"\x00garbage\r\n\r\n")
+    assert client.transport.is_closing()
+    assert client.transport.written == before
