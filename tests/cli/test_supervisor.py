@@ -257,7 +257,7 @@ def test_a_hangup_replaces_each_child_once_its_successor_answers(capsys: pytest.
     assert stage.said == [
         *["0: start 1", "0: start 2 quietly"],
         *["1: start 3 quietly", "1.1: stop 1", "1.1: start 4 quietly", "1.2: stop 2"],
-        *["5.1: stop 3", "5.1: stop 4"],
+        *["5: stop 3", "5: stop 4"],
     ]  # fmt: skip
     assert capsys.readouterr().err == "  2 workers replaced\n"
 

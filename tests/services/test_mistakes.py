@@ -1,5 +1,6 @@
 """Places in the user's file, and HR12. `written` and `plain` come from the conftest."""
 
+import asyncio
 import functools
 import os
 from collections.abc import Callable
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
+import headrace
 from headrace.config import Settings
 from headrace.errors import Place, SetupError
 from headrace.metrics import Metrics
 from headrace.services.mistakes import (
     RETURN,
     described,
+    is_users,
     place_of,
     place_of_class,
     place_of_error,
