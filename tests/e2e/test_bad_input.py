@@ -34,7 +34,7 @@ def test_a_wrong_method_is_405_with_the_command_that_works(trials: Served) -> No
     answer = trials.request("GET", "/tokens")
     document = problem(answer)
     assert (document["status"], document["code"], answer[1]["allow"]) == (405, "method_not_allowed", "POST")
-    works = f"curl -N http://127.0.0.1:{trials.port}/tokens --json '{{\"to\": 1}}'"
+    works = f"curl -N http://127.0.0.1:{trials.port}/tokens --json '{{\"to\": 1}}' -H 'accept: */*'"
     assert document["detail"] == f"HR14 /tokens takes POST, not GET: {works}"
 
 

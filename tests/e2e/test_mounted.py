@@ -191,7 +191,7 @@ def test_a_body_that_streams_arrives_whole(poet: Mounted) -> None:
 
 def test_refusals_name_the_paths_that_a_client_types(poet: Mounted) -> None:
     status, _, body = poet.request("GET", "/tokens")
-    works = f"curl -N http://127.0.0.1:{poet.port}/poet/tokens --json '{{\"to\": 1}}'"
+    works = f"curl -N http://127.0.0.1:{poet.port}/poet/tokens --json '{{\"to\": 1}}' -H 'accept: */*'"
     assert (status, json.loads(body)["detail"]) == (405, f"HR14 /poet/tokens takes POST, not GET: {works}")
     assert json.loads(poet.request("GET", "/openapi.json")[2])["servers"] == [{"url": "/poet"}]
 

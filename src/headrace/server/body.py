@@ -65,7 +65,7 @@ def _said(media_type: str) -> str:
 
 
 def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
-    """The curl line that works."""
+    """The curl line that works. `--json` alone would ask for JSON, which a stream gathers: it streams with `*/*`."""
     url = request.base_url + endpoint.path
     body = endpoint.arguments.body
     example = endpoint.arguments.example()
@@ -80,7 +80,8 @@ def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
         return line
     text = _json(example)
     sent = shlex.quote(text) if len(text) <= EXAMPLE_CHARACTERS else "@arguments.json"
-    return f"{line} --json {sent}" + ("" if method == "POST" else f" -X {method}")
+    accept = " -H 'accept: */*'" if endpoint.streams else ""
+    return f"{line} --json {sent}{accept}" + ("" if method == "POST" else f" -X {method}")
 
 
 def _json(value: Any) -> str:

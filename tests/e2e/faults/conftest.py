@@ -16,7 +16,7 @@ REACHED: list[tuple[str, str, float, float]] = []
 
 @pytest.fixture
 def figure() -> Figure:
-    """`figure("A1", "freed after, s", reached, asked)`: records the figure of a row, and fails when it is not reached."""
+    """`figure("A1", "freed after, s", reached, asked)`: records a row's figure, and fails when it is not reached."""
 
     def record(row: str, what: str, reached: float, asked: float) -> None:
         REACHED.append((row, what, reached, asked))

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from crowd import NDJSON, answer_in, crowd, finish, p99, request, reset, rest_of
-from figures import FULL, Figure
+from figures import ONLY_IN_FULL, Figure
 from served import Serve, Served, receive
 
-STORMS = [1_000, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.skipif(not FULL, reason="HEADRACE_FULL=1")])]
+STORMS = [1_000, pytest.param(10_000, marks=ONLY_IN_FULL)]
 LEAVERS = 10
 
 

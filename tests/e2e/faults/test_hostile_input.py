@@ -148,14 +148,15 @@ def test_a_body_that_was_not_declared_is_refused_unread(serve: Serve, figure: Fi
     line = Line(served.port)
     line.post("/add", b'{"a": 1, "b": 1}')
     before = resident_bytes(served.process.pid)
-    statuses = []
-    for coding, body in [*compressed(), ("gzip, gzip", b"x"), ("GZIP", b"x"), ("x-made-up", b"x")] * 3:
-        for path in ("/add", "/length", "/shout"):
-            statuses.append(line.post(path, body, {**JSON, "content-encoding": coding})[0])
-    for kind in TYPES:
-        for path in ("/add", "/count", "/say"):
-            statuses.append(line.post(path, b'{"a": 1, "b": 1, "to": 1, "texts": []}', {"content-type": kind})[0])
-    statuses.append(line.post("/add", b'{"a": 1, "b": 1}', {})[0])
+    asked = [
+        (path, body, {**JSON, "content-encoding": coding})
+        for coding, body in [*compressed(), ("gzip, gzip", b"x"), ("GZIP", b"x"), ("x-made-up", b"x")] * 3
+        for path in ("/add", "/length", "/shout")
+    ]
+    body = b'{"a": 1, "b": 1, "to": 1, "texts": []}'
+    asked += [(path, body, {"content-type": kind}) for kind in TYPES for path in ("/add", "/count", "/say")]
+    asked.append(("/add", body, {}))
+    statuses = [line.post(*each)[0] for each in asked]
     figure("H5", f"of {len(statuses)} compressed or undeclared bodies, not 415", len(statuses) - statuses.count(415), 0)
     figure("H5", "growth under them, MB", (resident_bytes(served.process.pid) - before) / 1e6, 16)
     assert served.metric("headrace_streams_started_total") == 1
@@ -245,7 +246,7 @@ def test_a_separator_in_metadata_or_in_an_error_forges_nothing(trials: Served, f
             if answer.status == 200 and accept == "text/event-stream":
                 forged += [name for name, _, _ in dispatched(answer.body)] != ["header", "", "error"]
             elif answer.status == 200:
-                forged += [list(each)[0] for each in answer.lines] != ["header", "item", "error"]
+                forged += [next(iter(each)) for each in answer.lines] != ["header", "item", "error"]
             else:
                 json.loads(answer.body)
     figure("H8", f"forged by metadata and errors after {items} items", forged, 0)
@@ -291,7 +292,8 @@ def test_nothing_that_is_logged_forges_a_line_or_moves_the_cursor(serve: Serve, 
     started = len(served.output)
     for separator in [*SEPARATORS, "\r\n\r\n"]:
         for entry in entries:
-            served.post("/reports", {"text": f"x{separator}{entry}{separator}{ESCAPES}"})
+            text = f"x{separator}{entry}{separator}{ESCAPES}"
+            served.post("/reports", {"text": text}, accept="application/x-ndjson")
     with served.connect() as connection:
         connection.sendall(
             f"GET /x%0a{entries[0].replace(' ', '%20')}%1b%5b2J HTTP/1.1\r\nhost: localhost\r\nuser-agent: \x9b31m\r\n"

@@ -2,14 +2,11 @@
 
 import pytest
 from crowd import NDJSON, crowd, reset
-from figures import FULL, NAIVE, Figure
+from figures import NAIVE, ONLY_IN_FULL, Figure
 from process import descriptors, resident_bytes, threads
 from served import Serve, Served
 
-STREAMS = [
-    1_000,
-    pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.skipif(not FULL, reason="HEADRACE_FULL=1")]),
-]
+STREAMS = [1_000, pytest.param(10_000, marks=ONLY_IN_FULL)]
 
 
 def fifty(served: Served) -> None:
