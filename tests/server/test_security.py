@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asgi import Call, ask
 
-from headrace.config import Settings
+from headrace.config import ConfigError, Settings
 from headrace.errors import ForbiddenHost, Unauthorized, UnsupportedMediaType
 from headrace.server.request import HttpRequest
 from headrace.server.security import Hosts, Keys, Origins, is_loopback, public_without_key, with_cors
@@ -57,7 +57,7 @@ HOSTILE_HOSTS = [
     "localhost:8000:8000",
     "localhost, evil.example",
     "localhost@evil.example",
-    "evil.example#localhost",
+    "evil.example#.localhost",
     "2130706433",
     "127.1",
     "[localhost",
@@ -113,6 +113,12 @@ def test_names_that_are_given_are_the_whole_list(listens: str, allowed: str, hos
             hosts.check(request(host=host))
 
 
+@pytest.mark.parametrize("allowed", ["*.example.org", "caf\u00e9.example", "a:b", "[x"])
+def test_what_is_no_name_cannot_be_allowed(allowed: str) -> None:
+    with pytest.raises(ConfigError, match="allowed-host"):
+        Hosts("127.0.0.1", ("poet.example", allowed))
+
+
 async def test_another_name_is_refused_on_every_route_before_the_key_and_the_body(new_app: Any) -> None:
     app = new_app(api_key=("k",))
     async with app.runtime:
@@ -128,7 +134,7 @@ async def test_another_name_is_refused_on_every_route_before_the_key_and_the_bod
             assert (call.status, call.document["code"], call.received) == (403, "forbidden_host", 0)
         assert call.document["detail"] == (
             "this server does not answer as 'evil.example'; start it with "
-            "--allowed-host evil.example to allow that name"
+            "--allowed-host evil.example to allow that name, or mount it with Settings(allowed_host=('evil.example',))"
         )
         assert (await ask(app, "GET", "/livez", headers={"host": "localhost:1"})).status == 200
 
@@ -246,6 +252,7 @@ def test_a_page_of_another_origin_sends_nothing_that_needs_no_permission(headers
         ("POST", {**FOREIGN, "content_type": "application/octet-stream"}),
         ("GET", FOREIGN),
         ("OPTIONS", FOREIGN),
+        ("DELETE", FOREIGN),
     ],
 )
 def test_what_a_page_cannot_send_or_may_send_is_let_through(method: str, headers: dict[str, str]) -> None:

@@ -338,10 +338,8 @@ def test_a_generator_that_never_stops_is_left_behind(
         assert isinstance(await task, Cancelled)
         assert stream.abandoned
         assert loop.time() - before == pytest.approx(5.0)
-        assert (
-            "Talk.say did not stop within 5 s and is left behind (stream s_1); it stands here:\n  File " in caplog.text
-        )
-        assert "in immortal\n    await release.wait()" in caplog.text
+        assert "Talk.say did not stop within 5 s and is left behind (stream s_1)\nTraceback" in caplog.text
+        assert "in immortal\n    await release.wait()\n" in caplog.text
         release.set()
         for _ in range(5):
             await asyncio.sleep(0)

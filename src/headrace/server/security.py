@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from headrace.config import Settings
+from headrace.config import ConfigError, Settings
 from headrace.errors import ForbiddenHost, Mistake, Unauthorized, UnsupportedMediaType
 from headrace.server.request import HttpRequest
 
 SIMPLE = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 """The content types that a page sends to any origin without asking (Fetch standard, section 2.2.2); "" is none."""
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
 
 
 class Hosts:
@@ -35,12 +35,15 @@ class Hosts:
         host: where it listens.
         allowed: names, each with its port where it matters; `*` is every name. None given: loopback names for a server
             on a loopback address, every name for any other.
+
+    Raises:
+        ConfigError: one of them is no name.
     """
 
     def __init__(self, host: str, allowed: Sequence[str]) -> None:
         self._loopback = not allowed and is_loopback(host)
         self._any = "*" in allowed or not (allowed or self._loopback)
-        self._allowed = {_split(name if name.count(":") < 2 or "[" in name else f"[{name}]") for name in allowed}
+        self._allowed = {_entry(name) for name in allowed if name != "*"}
 
     def check(self, request: HttpRequest) -> None:
         """Compares the name in the `Host` header. A request without one passes: no browser sends such a request.
@@ -53,9 +56,10 @@ class Hosts:
             return
         name, port = _split(given)
         if not (is_loopback(name) if self._loopback else {(name, ""), (name, port)} & self._allowed):
+            fit = name if 0 < len(name) <= 100 else "NAME"
             raise ForbiddenHost(
-                f"this server does not answer as {given[:100]!r}; start it with --allowed-host {_fit(name)}"
-                " to allow that name"
+                f"this server does not answer as {given[:100]!r}; start it with --allowed-host {fit} to allow that name,"
+                f" or mount it with Settings(allowed_host=({fit!r},))"
             )
 
 
@@ -101,8 +105,8 @@ class Origins:
             UnsupportedMediaType: a request of such a page, of a content type that says nothing about its sender.
         """
         origin = request.headers.get("origin")
-        if origin is None or request.method in ("GET", "HEAD", "OPTIONS") or request.media_type not in SIMPLE:
-            return
+        if origin is None or request.method != "POST" or request.media_type not in SIMPLE:
+            return  # of the methods that need no permission, GET and HEAD change nothing
         host = origin.partition("://")[2].lower()
         if (host and host == request.headers.get("host", "").lower()) or {"*", origin} & self._origins:
             return
@@ -151,14 +155,19 @@ def public_without_key(settings: Settings) -> Mistake | None:
     )
 
 
+def _entry(allowed: str) -> tuple[str, str]:
+    bare_address = allowed.count(":") > 1 and "[" not in allowed
+    if not (entry := _split(f"[{allowed}]" if bare_address else allowed))[0]:
+        accepted = "a host name, with its port where it matters, or `*` alone"
+        message = f"the setting allowed-host is {allowed!r}; it takes {accepted}"
+        raise ConfigError(message, setting="allowed_host", value=allowed, accepted=accepted)
+    return entry
+
+
 def _split(host: str) -> tuple[str, str]:
     """The name, in lower case and without a last dot, and the port; ("", "") where it is no host at all."""
     found = _HOST.fullmatch(host)
     return (found[1].lower().removesuffix("."), found[2] or "") if found else ("", "")
-
-
-def _fit(name: str) -> str:
-    return name if 0 < len(name) <= 100 and name.isprintable() and " " not in name else "NAME"
 
 
 def _hash(key: str) -> bytes:

@@ -16,17 +16,17 @@ import logging
 import sys
 import threading
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
 
 from headrace.services.mistakes import is_users, short_path
+from headrace.streams.stacks import StillRunning
 
-BEATS = 5
-"""How often per limit the loop renews its time stamp, and the thread looks at it."""
+BEATS = 2
+"""How often per limit the loop renews its time stamp, at least."""
 
 SLOWEST_BEAT = 0.25
-"""Seconds between two time stamps, at most; the lag is measured with them."""
+"""Seconds between two time stamps, at most; the lag is measured with them. The thread looks once per limit."""
 
 DEAD_SECONDS = 30.0
 """A loop that stood still for so long is as good as dead."""
@@ -116,8 +116,13 @@ class Watchdog:
     # -- on the thread
 
     def _watch(self) -> None:
-        while not self._stopped.wait(self._beat_seconds):
+        while not self._stopped.wait(self.rest()):
             self.look(sys._current_frames().get(self._thread))
+
+    def rest(self) -> float:
+        """Seconds until there can be something to tell."""
+        left = self._beat_at + self._beat_seconds + self._limit - self._clock()
+        return self._limit if left <= 0 else left + 0.001
 
     def look(self, frame: FrameType | None) -> None:
         """Tells of a loop that stands still.
@@ -135,8 +140,7 @@ class Watchdog:
             self._tell(users, late)
         if late > DEAD_SECONDS and self._dead_of != beat_at:
             self._dead_of = beat_at
-            stack = "".join(traceback.format_stack(frame)).rstrip()
-            logger.critical("the event loop has stood still for %.0f s; it stands here:\n%s", late, stack)
+            logger.critical("the event loop has stood still for %.0f s", late, exc_info=StillRunning.frame(frame))
 
     def _tell(self, users: list[FrameType], late: float) -> None:
         at = users[0]

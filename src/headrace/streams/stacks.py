@@ -1,8 +1,11 @@
-"""Where code stands that does not come back: the stack of a suspended task, and of a thread.
+"""Where code stands that does not come back: the stack of a suspended task, and of a thread, ready to be logged.
 
 A suspended task has no stack of its own. What it waits for hangs from it link by link: a coroutine awaits a coroutine,
 an async generator, another task. Some links are objects that tell nothing of what they hold; there the garbage
-collector is asked. So this is a best effort, for a log line, and it never raises.
+collector is asked. So this is a best effort, for a log line.
+
+The stack comes as the traceback of an exception that nobody raised, because that is what every log formatter knows how
+to write: `exc_info=StillRunning.task(task)`.
 """
 
 from __future__ import annotations
@@ -10,28 +13,42 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-import traceback
-from collections.abc import Iterator
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from collections.abc import Iterable, Iterator
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
 from typing import Any
 
 LINKS = 100
 """Links followed, at most."""
 
 
-def stack_of_task(task: asyncio.Task[Any]) -> str:
-    """The frames of a suspended task, outermost first, as a traceback prints them."""
-    return _printed((frame, frame.f_lineno) for frame in _frames(task.get_coro()))
+class StillRunning(Exception):
+    """Code that should have returned; the traceback says where it stands. Logged, never raised."""
 
+    @classmethod
+    def task(cls, task: asyncio.Task[Any]) -> StillRunning:
+        """Where a suspended task stands."""
+        return cls._at(_frames(task.get_coro()))
 
-def stack_of_thread(id: int | None) -> str:
-    """The frames of a running thread, outermost first, as a traceback prints them; empty when it is gone."""
-    frame = sys._current_frames().get(id or 0)
-    return "" if frame is None else _printed(reversed(list(traceback.walk_stack(frame))))
+    @classmethod
+    def thread(cls, id: int | None) -> StillRunning:
+        """Where a thread stands; without a traceback when it is gone."""
+        return cls.frame(sys._current_frames().get(id or 0))
 
+    @classmethod
+    def frame(cls, frame: FrameType | None) -> StillRunning:
+        """Where running code stands, by its innermost frame."""
+        frames = []
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.f_back
+        return cls._at(reversed(frames))
 
-def _printed(frames: Any) -> str:
-    return "".join(traceback.StackSummary.extract(frames).format()).rstrip()
+    @classmethod
+    def _at(cls, frames: Iterable[FrameType]) -> StillRunning:
+        trace: TracebackType | None = None
+        for frame in reversed(list(frames)):
+            trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno)
+        return cls("it stands here").with_traceback(trace)
 
 
 def _frames(awaited: Any) -> Iterator[FrameType]:

@@ -21,7 +21,7 @@ from headrace.errors import Cancelled, ClientGone, InternalError, ShuttingDown, 
 from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
-from headrace.streams.stacks import stack_of_task
+from headrace.streams.stacks import StillRunning
 from headrace.wire.events import End, Failure
 
 WRITE_GRACE = 1.0
@@ -180,11 +180,11 @@ class Stream:
         if not code.done():
             self.abandoned = True
             logger.error(
-                "%s did not stop within %g s and is left behind (stream %s); it stands here:\n%s",
+                "%s did not stop within %g s and is left behind (stream %s)",
                 self.endpoint,
                 STOP_GRACE,
                 self.id,
-                stack_of_task(code),
+                exc_info=StillRunning.task(code),
             )
             return None
         raised = asyncio.CancelledError() if code.cancelled() else code.result()

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from headrace.errors import Overloaded
 from headrace.streams.closing import Closing
-from headrace.streams.stacks import stack_of_thread
+from headrace.streams.stacks import StillRunning
 
 T = TypeVar("T")
 
@@ -122,9 +122,9 @@ class Threads:
     def _count_stuck(self, burst: _Burst[Any]) -> None:
         self.stuck += 1
         logger.warning(
-            "a sync generator did not return within %g s of being stopped; its thread goes on:\n%s",
+            "a sync generator did not return within %g s of being stopped; its thread goes on",
             CLOSING_GRACE,
-            stack_of_thread(burst.thread),
+            exc_info=StillRunning.thread(burst.thread),
         )
 
         def returned(_: object) -> None:

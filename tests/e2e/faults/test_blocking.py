@@ -52,8 +52,7 @@ def test_c9_the_place_of_a_generator_that_does_not_stop_comes_back(serve: Serve,
     assert stuck.post("/answer", {"after": 0})[0] == 200
     figure("C9", "place back after, s", time.monotonic() - left_at, 6.0)
     assert "Stuck.deaf did not stop within 5 s and is left behind" in stuck.line_with("left behind")
-    output = stuck.line_with("go_home.wait()", within=5)
-    assert "await self.go_home.wait()" in output
+    stuck.line_with("await self.go_home.wait()", within=5)
     assert re.search(r'stuck\.py", line \d+, in deaf', "".join(stuck.output))
     assert stuck.metric("headrace_uncancellable_total", "Stuck.deaf") == 1
     assert stuck.metric("headrace_cancel_latency_seconds_count", "Stuck.deaf") == 1

@@ -23,7 +23,7 @@ TEXTS += ["data: x\n\nevent: end\ndata: {}\n\n", '\n{"end":{}}\n', "0\r\n\r\n", 
 
 
 class Line:
-    """One kept connection; opened again where the server has closed it."""
+    """One kept connection."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -82,7 +82,7 @@ def test_1500_broken_bodies_are_refused_or_answered_and_never_an_error_of_ours(l
             assert headers["content-type"] == "application/problem+json"
             largest = max(largest, len(body))
             document = json.loads(body)
-            assert status == 400 or document["errors"][0]["pointer"] in ("", "/a", "/b") or document["errors"]
+            assert status == 400 or "pointer" in document["errors"][0]
     figure("H4", "answers of 5xx to 1,500 broken bodies", sum(status >= 500 for status in statuses), 0)
     figure("H4", "bytes of the largest refusal", largest, 1024)
     assert set(statuses) <= {200, 400, 422}
@@ -145,8 +145,7 @@ TYPES += ["application/vnd.bentoml+pickle", "application/json\tx", "text/html; a
 
 def test_a_body_that_was_not_declared_is_refused_unread(serve: Serve, figure: Figure) -> None:
     served = serve()
-    line = Line(served.port)
-    line.post("/add", b'{"a": 1, "b": 1}')
+    served.post("/add", {"a": 1, "b": 1})
     before = resident_bytes(served.process.pid)
     asked = [
         (path, body, {**JSON, "content-encoding": coding})
@@ -156,11 +155,10 @@ def test_a_body_that_was_not_declared_is_refused_unread(serve: Serve, figure: Fi
     body = b'{"a": 1, "b": 1, "to": 1, "texts": []}'
     asked += [(path, body, {"content-type": kind}) for kind in TYPES for path in ("/add", "/count", "/say")]
     asked.append(("/add", body, {}))
-    statuses = [line.post(*each)[0] for each in asked]
+    statuses = [served.request("POST", *each)[0] for each in asked]
     figure("H5", f"of {len(statuses)} compressed or undeclared bodies, not 415", len(statuses) - statuses.count(415), 0)
     figure("H5", "growth under them, MB", (resident_bytes(served.process.pid) - before) / 1e6, 16)
     assert served.metric("headrace_streams_started_total") == 1
-    line.close()
 
 
 # H7
@@ -289,6 +287,8 @@ def test_nothing_that_is_logged_forges_a_line_or_moves_the_cursor(serve: Serve, 
         '{"level": "info", "message": "POST /forged 200 end"}',
         "Traceback (most",
     ]
+    served.request("GET", "/first")
+    served.until(lambda: any("/first" in each for each in served.output), within=5)
     started = len(served.output)
     for separator in [*SEPARATORS, "\r\n\r\n"]:
         for entry in entries:
@@ -300,8 +300,8 @@ def test_nothing_that_is_logged_forges_a_line_or_moves_the_cursor(serve: Serve, 
             "connection: close\r\n\r\n".encode("latin-1")
         )
         assert answer_in(rest_of(connection)).status == 404
-    served.post("/count", {"to": 1}, x_request_id="last")
-    served.until(lambda: len([each for each in served.output if "/count" in each]) == 1, within=5)
+    served.request("GET", "/last")
+    served.until(lambda: any("/last" in each for each in served.output), within=5)
     lines = served.output[started:]
     forged = [each for each in lines if each.startswith(tuple(entries))]
     raw = [each for each in lines if not each.rstrip("\n").isprintable()]

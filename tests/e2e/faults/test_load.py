@@ -149,7 +149,13 @@ def test_a_key_that_floods_is_refused_and_another_does_not_notice(serve: Serve, 
     headers = {"x-api-key": "watch"}
     text = served.request("GET", "/metrics", headers=headers)[2].decode()
     assert f'headrace_rejected_total{{reason="rate_limited"}} {refused:.1f}' in text.splitlines()
+    assert total(text, "headrace_streams_total") == total(text, "headrace_streams_started_total")
+    assert total(text, "headrace_streams_live") == 0
     served.stop()
+
+
+def total(text: str, name: str) -> float:
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name}{{"))
 
 
 def calm(served: Served) -> list[float]:

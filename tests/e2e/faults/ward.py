@@ -70,6 +70,7 @@ AWKWARD = ["", "\n", "\r\n", "\u2028\u2029\u0085", '"\\', "\x00\x1f\x7f", "🜂 
 @service
 class Ward:
     def __init__(self) -> None:
+        self.counting = 0
         self.running = 0
         self.started = 0
         self.made = 0
@@ -96,12 +97,17 @@ class Ward:
     @endpoint(methods=("GET",))
     async def state(self) -> dict[str, int]:
         return {
+            "counting": self.counting,
             "running": self.running,
             "started": self.started,
             "made": self.made,
             "tasks": len(asyncio.all_tasks()),
-            "pid": os.getpid(),
         }
+
+    @endpoint
+    async def where(self) -> int:
+        """The process that answers."""
+        return os.getpid()
 
     @endpoint(methods=("GET",))
     async def releases(self) -> dict[str, float]:
@@ -113,9 +119,13 @@ class Ward:
 
     @endpoint
     async def count(self, to: int, pause: float = 0.0, text: str = "") -> AsyncIterator[str]:
-        for n in range(to):
-            yield f"{text}{n}"
-            await asyncio.sleep(pause)
+        self.counting += 1
+        try:
+            for n in range(to):
+                yield f"{text}{n}"
+                await asyncio.sleep(pause)
+        finally:
+            self.counting -= 1
 
     @endpoint
     async def add(self, a: int, b: int) -> int:
