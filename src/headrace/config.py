@@ -222,8 +222,8 @@ class Settings:
         (),
         "A name under which this server may be called; `*` is every name. Left out, a server on a loopback address"
         " answers to loopback names only, so that no web page can reach it through a name of its own.",
-        pattern=r"[^\s,/]+",
-        shape="a host name, with its port where it matters",
+        pattern=r"\*|[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?|[0-9A-Fa-f:]+",
+        shape="`*`, or a host name or address, with its port where it matters",
     )
     key_concurrency: int = setting(
         0, "Streams that one key may run at the same time, per process; 0 is no limit.", minimum=0, maximum=1_000_000

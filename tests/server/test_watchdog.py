@@ -148,6 +148,21 @@ async def test_a_real_loop_that_stands_still_is_caught_in_the_act(caplog: pytest
     assert "assert told.wait(10)" in caplog.text
 
 
+def test_the_script_that_runs_the_loop_is_not_blamed(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    watchdog = Watchdog(1.0, clock)
+    script = inspect.currentframe()
+
+    async def main() -> None:
+        async with watchdog.watching():
+            await asyncio.sleep(0)
+            clock.now += 5
+            watchdog.look(script)
+
+    asyncio.run(main())
+    assert caplog.text == ""
+
+
 async def test_after_the_block_the_thread_ends_and_the_loop_has_no_timer() -> None:
     async with Watchdog(0.05).watching():
         (thread,) = [each for each in threading.enumerate() if each.name == "headrace-watchdog"]

@@ -55,6 +55,9 @@ def refusal_of(call: Callable[[], object]) -> RequestError | None:
 def write(topic: str, lines: int = 4) -> None: ...
 
 
+def deep(a: str) -> None: ...
+
+
 def many(
     text: str,
     number: float = 0.5,
@@ -338,3 +341,16 @@ def test_an_async_iterator_takes_the_body_as_it_comes() -> None:
 @pytest.mark.parametrize("annotation", [str, bytes | None, list[bytes], bytearray])
 def test_other_parameters_leave_the_body_alone(annotation: Any) -> None:
     assert body_parameter(parameter(annotation)) is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"[" * 65, b'{"a":' * 65, b'{"a": [' * 33, b'{"x": "' + b"[" * 70 + b'", "a": ' + b"[" * 65]
+)
+def test_json_nested_deeper_than_64_levels_is_refused_before_it_is_read(data: bytes) -> None:
+    with pytest.raises(MalformedBody, match="nested more than 64 levels deep"):
+        arguments(deep).from_json(data)
+
+
+@pytest.mark.parametrize("data", [b'{"a": "%b"}' % (b"[{" * 100), b'{"a": "\\"%b"}' % (b"[" * 100)])
+def test_brackets_in_a_text_are_no_levels(data: bytes) -> None:
+    assert arguments(deep).from_json(data)["a"].endswith(("[", "{"))

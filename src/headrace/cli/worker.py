@@ -19,6 +19,7 @@ from headrace.cli.screen import show_ready
 from headrace.errors import DefinitionError, SetupError
 from headrace.server.app import Application
 from headrace.server.run import configure_logging, run
+from headrace.server.security import public_without_key
 from headrace.services.decorators import Bound
 from headrace.services.mistakes import setup_mistake
 from headrace.services.runtime import Runtime
@@ -81,6 +82,8 @@ class Worker:
             return EXIT_CANNOT_START
 
     def _announce(self, bound: Bound[object], runtime: Runtime, listener: socket.socket) -> None:
+        if (mistake := public_without_key(self._launch.settings)) is not None:
+            show_mistakes([mistake])
         location = self._launch.location
         label = f"{location.label}:{location.name or bound.service.__name__}"
         show_ready(runtime.definition, label, self._launch.title, url(listener), process_age())

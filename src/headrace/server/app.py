@@ -140,17 +140,18 @@ class Application:
             if endpoint is not None:
                 if request.method not in endpoint.methods:
                     raise self._wrong_method(request, endpoint)
-                caller = key or caller_at(address)
+                payer = key or caller_at(address)
                 exchange = Exchange(
                     self.runtime,
                     endpoint,
                     request,
                     receive,
                     response,
-                    share=lambda: self._shares.hold(caller, time.monotonic()),
+                    key=key,
+                    share=lambda: self._shares.hold(payer, time.monotonic()),
                 )
                 await exchange.answer()
-            elif not await self._system.answer(request, response):
+            elif not await self._system.answer(request, key, response):
                 raise self._unknown_path(request)
         except RequestError as error:
             log_refusal(request, error)

@@ -41,8 +41,11 @@ class SystemRoutes:
         """Whether the route is answered without an API key."""
         return request.path in OPEN_PATHS
 
-    async def answer(self, request: HttpRequest, response: Response) -> bool:
+    async def answer(self, request: HttpRequest, caller: str, response: Response) -> bool:
         """Answers if one of these routes is meant; False if none is.
+
+        Args:
+            caller: the hash of the request's key; "" on an open server. A stream is stopped with the key that made it.
 
         Raises:
             MethodNotAllowed, NotFound: one is meant, and not like this.
@@ -55,7 +58,7 @@ class SystemRoutes:
         if request.path.startswith("/streams/"):
             if request.method != "DELETE":
                 raise MethodNotAllowed("a stream is stopped with DELETE", ("DELETE",))
-            await self._stop(request.path.removeprefix("/streams/"), response)
+            await self._stop(request.path.removeprefix("/streams/"), caller, response)
             return True
         return False
 
@@ -80,9 +83,9 @@ class SystemRoutes:
     def _document(self) -> dict[str, Any]:
         return document(self._runtime.definition)
 
-    async def _stop(self, id: str, response: Response) -> None:
+    async def _stop(self, id: str, caller: str, response: Response) -> None:
         stream = self._runtime.live.get(id)
-        if stream is None:
+        if stream is None or stream.key != caller:
             raise NotFound("no stream with this id runs here")
         stream.cancel()
         await response.empty()

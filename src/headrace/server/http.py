@@ -39,6 +39,7 @@ class Exchange:
     Args:
         receive: the ASGI exchange's; nobody else may read it.
         response: nothing of it was sent yet.
+        key: the hash of the request's key, which the stream will belong to; "" on an open server.
         share: entered before a place is asked for and left with it; raises RateLimited to refuse.
     """
 
@@ -49,6 +50,7 @@ class Exchange:
         request: HttpRequest,
         receive: Receive,
         response: Response,
+        key: str = "",
         share: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._runtime = runtime
@@ -56,6 +58,7 @@ class Exchange:
         self._request = request
         self._inbox = Inbox(receive, runtime.settings.body_timeout)
         self._response = response
+        self._key = key
         self._share = share
         self._deadline: float | None = None
 
@@ -70,9 +73,8 @@ class Exchange:
         request, endpoint, settings = self._request, self._endpoint, self._runtime.settings
         choice = choose(request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type)
         check_head(request, endpoint, settings.max_body)
-        if (timeout := request.timeout) is not None:
-            self._deadline = time.monotonic() + timeout
-        stream = self._runtime.open(endpoint, choice, self._response)
+        self._deadline = endpoint.timeouts.deadline(time.monotonic(), request.timeout)
+        stream = self._runtime.open(endpoint, choice, self._response, self._key)
         self._response.prepare(choice.content_type, lambda: self._headers(stream))
         error: StreamError | None = InternalError()  # what it is when nothing below says otherwise
         cancelled: asyncio.CancelledError | None = None
@@ -95,15 +97,12 @@ class Exchange:
             async with self._place():
                 arguments = await self._arguments()
                 heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
-                deadline = self._stop_at_deadline(stream)
                 self._inbox.watch(lambda: stream.cancel(self._why_gone()))
                 try:
                     with answering(self._context(stream)):
-                        return await self._runtime.run(stream, self._endpoint, arguments)
+                        return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
                 finally:
                     heartbeat.stop()
-                    if deadline is not None:
-                        deadline.cancel()
         finally:
             self._inbox.close()
 
@@ -167,12 +166,6 @@ class Exchange:
             await self._request.connection.cut()
         await self._response.cut()
         raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
-
-    def _stop_at_deadline(self, stream: Stream) -> asyncio.TimerHandle | None:
-        if self._deadline is None:
-            return None
-        left = max(0.0, self._deadline - time.monotonic())
-        return asyncio.get_running_loop().call_later(left, stream.cancel, DeadlineExceeded())
 
     def _context(self, stream: Stream) -> Request:
         return Request(

@@ -23,6 +23,7 @@ from headrace.server.app import Application
 from headrace.server.connection import Bounds, bounded
 from headrace.server.log import JsonFormatter, TextFormatter
 from headrace.server.response import ResponseAborted
+from headrace.server.watchdog import Watchdog
 
 EXIT_OK, EXIT_STOPPED = 0, 130
 
@@ -108,7 +109,9 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
             timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]  # uvicorn hands it to asyncio.wait_for
         )
         server = Server(config, application, on_ready)
-        await server.serve([listener])
+        async with Watchdog(settings.loop_limit).watching() as watchdog:
+            application.runtime.metrics.loop_lag.set_function(lambda: watchdog.lag)
+            await server.serve([listener])
     return EXIT_STOPPED if server.interrupted else EXIT_OK
 
 

@@ -58,8 +58,8 @@ class Hosts:
         if not (is_loopback(name) if self._loopback else {(name, ""), (name, port)} & self._allowed):
             fit = name if 0 < len(name) <= 100 else "NAME"
             raise ForbiddenHost(
-                f"this server does not answer as {given[:100]!r}; start it with --allowed-host {fit} to allow that name,"
-                f" or mount it with Settings(allowed_host=({fit!r},))"
+                f"this server does not answer as {given[:100]!r}; start it with --allowed-host {fit} to allow that name"
+                f", or mount it with Settings(allowed_host=({fit!r},))"
             )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, get_args, get_origin
@@ -28,6 +29,9 @@ from headrace.services.structs import builtins_of, struct_annotation, struct_typ
 from headrace.wire.codec import Codec, codec_for
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
+
+DEEPEST = 64
+"""Levels of arrays and objects in a body."""
 
 UNCHECKABLE = (PydanticUserError, SchemaError, NameError, TypeError, ValueError, RecursionError)
 """What pydantic raises for a type that it has no schema for."""
@@ -90,6 +94,8 @@ class Arguments:
             InvalidArguments: JSON that does not fit.
         """
         data = data or b"{}"
+        if _is_deep(data):
+            raise _not_json(f"it is nested more than {DEEPEST} levels deep")
         if b"NaN" in data or b"Infinity" in data:  # pydantic reads both, RFC 8259 does not; they may stand in a text
             try:
                 from_json(data, allow_inf_nan=False)
@@ -234,3 +240,22 @@ def _is_scalar(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> boo
     if "anyOf" in schema:
         return all(_is_scalar(each, definitions) for each in schema["anyOf"])
     return schema.get("type") in SCALARS or "enum" in schema or "const" in schema
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether JSON is nested deeper than allowed. Only a body with that many brackets is looked at more closely."""
+    if data.count(b"[") + data.count(b"{") <= DEEPEST:
+        return False
+    level = 0
+    for token in _BRACKET.finditer(data):
+        kind = token.group()
+        if kind in b"[{":
+            level += 1
+            if level > DEEPEST:
+                return True
+        elif kind in b"]}":
+            level -= 1
+    return False
+
+
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)

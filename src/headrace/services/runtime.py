@@ -87,8 +87,12 @@ class Runtime:
         except Exception:
             logger.exception("%s.on_stop failed", self.definition.name)
 
-    def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink) -> Stream:
-        """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs."""
+    def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink, key: str = "") -> Stream:
+        """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs.
+
+        Args:
+            key: what the stream belongs to; only with it the stream can be reached by its id.
+        """
         assert self._window is not None, "the runtime is started"
         self.metrics.started.labels(endpoint.label).inc()
         types = endpoint.types
@@ -99,7 +103,7 @@ class Runtime:
             if holds
             else JoiningOutlet(sink, self._window, header=types.header is not None)
         )
-        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), order), outlet)
+        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), order), outlet, key=key)
 
     async def run(
         self,

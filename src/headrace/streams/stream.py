@@ -38,6 +38,7 @@ class Stream:
 
     Attributes:
         id: names the stream in headers, logs and `DELETE /streams/{id}`.
+        key: whom it belongs to; "" is everybody.
         endpoint: `Service.method`, for logs and metrics.
         ending: None while the stream runs.
         error: why the stream failed; None while it runs and when it is complete.
@@ -48,9 +49,17 @@ class Stream:
     """
 
     def __init__(
-        self, id: str, endpoint: str, recorder: Recorder, outlet: Outlet, clock: Callable[[], float] = time.monotonic
+        self,
+        id: str,
+        endpoint: str,
+        recorder: Recorder,
+        outlet: Outlet,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        key: str = "",
     ) -> None:
         self.id = id
+        self.key = key
         self.endpoint = endpoint
         self.ending: End | Failure | None = None
         self.error: StreamError | None = None

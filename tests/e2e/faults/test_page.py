@@ -6,18 +6,21 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent.parent / "docs" / "faults.md"
 SECTIONS = {"A": 12, "B": 8, "C": 9, "E": 6, "G": 6, "H": 11, "I": 7}
+MORE = ["J5"]
 COLUMNS = 6
 
 
 def rows() -> dict[str, list[str]]:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if re.match(r"\| [A-J]\d+ \|", line)]
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if re.match(r"\| [A-J]\d+ \|", line)
+    ]
     return {row[0]: row for row in cells}
 
 
 def test_every_row_is_there_in_order() -> None:
     expected = [f"{section}{number}" for section, count in SECTIONS.items() for number in range(1, count + 1)]
-    assert [row for row in rows() if row[0] in SECTIONS] == expected
+    assert list(rows()) == [*expected, *MORE]
 
 
 def test_every_row_says_what_is_asked() -> None:
@@ -32,7 +35,7 @@ def test_a_row_is_tested_in_the_files_it_names_or_open_with_its_reason() -> None
                 wrong.append(f"{row}: open, and yet something was reached, or no reason")
             continue
         files = re.findall(r"`(test_\w+\.py)`", test)
-        if not files or not reached or plain not in ("yes", "no", "-"):
+        if not files or not reached or not re.match(r"(yes|no|-)(: |$)", plain):
             wrong.append(f"{row}: no file, nothing reached, or no word on the plain server")
         wrong += [f"{row}: {file} does not know it" for file in files if not is_known(row, HERE / file)]
     assert wrong == []
