@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,9 @@ from headrace.server.response import ResponseAborted
 from headrace.server.watchdog import Watchdog
 
 EXIT_OK, EXIT_STOPPED = 0, 130
+
+OTHER_DESCRIPTORS = 32
+"""Descriptors that a process has beside its connections, about."""
 
 TOLD_GRACE = 1.0
 """Seconds that streams get, after the drain, to tell their clients `shutting_down`."""
@@ -70,6 +74,17 @@ class Server(uvicorn.Server):
             _end_process(EXIT_STOPPED)
         self._application.drain()
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every tenth of a second. Says, once a second, when so many connections are open that no more can be taken."""
+        open_now, limit = len(self.server_state.connections), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if counter % 10 == 0 and open_now >= limit - OTHER_DESCRIPTORS:
+            logger.warning(
+                "%d connections are open, and this process may have %d descriptors (ulimit -n): new clients wait",
+                open_now,
+                limit,
+            )
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains, then waits a moment for the streams that were cut off to tell their clients so."""

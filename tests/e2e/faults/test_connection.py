@@ -1,5 +1,6 @@
 """Slow peers, stuck peers, and requests that are not what they should be: rows A8, A10, B1-B8, C3, H1-H3, H6."""
 
+import http.client
 import os
 import random
 import re
@@ -252,6 +253,13 @@ def test_b7_idle_connections_are_closed_and_busy_ones_are_not(pond: Served, figu
     busy.close()
 
 
+def is_healthy(served: Served) -> bool:
+    try:
+        return served.request("GET", "/readyz")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def test_b8_a_server_out_of_descriptors_rests_and_recovers(figure: Figure) -> None:
     script = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
@@ -260,14 +268,16 @@ def test_b8_a_server_out_of_descriptors_rests_and_recovers(figure: Figure) -> No
     served = Served(program=("-c", script)).ready()
     try:
         connections = [served.connect() for _ in range(100)]
-        before = cpu_seconds(served.process.pid)
+        before, logged = cpu_seconds(served.process.pid), len(served.output)
         time.sleep(3.0)
         figure("B8", "CPU in 3 s without descriptors, s", cpu_seconds(served.process.pid) - before, 1.0)
+        told = [line for line in served.output[logged:] if "new clients wait" in line]
+        assert told
+        figure("B8", "log lines in these 3 s", len(served.output) - logged, 4)
         for connection in connections:
             connection.close()
-        figure(
-            "B8", "healthy after, s", served.until(lambda: served.request("GET", "/readyz")[0] == 200, within=5.0), 3.0
-        )
+        figure("B8", "healthy after, s", served.until(lambda: is_healthy(served), within=5.0), 3.0)
+        served.assert_every_stream_ended()
     finally:
         served.stop()
 

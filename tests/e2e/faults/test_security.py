@@ -282,6 +282,22 @@ def test_the_ids_of_streams_cannot_be_guessed(trials: Served, figure: Figure) ->
         connection.close()
 
 
+def test_a_stream_is_stopped_with_the_key_that_made_it_and_no_other(serve: Serve, figure: Figure) -> None:
+    served = serve("tests/e2e/trials.py", "--api-key", "mine", "--api-key", "yours")
+    body = b'{"to": 1000000, "pause": 0.05}'
+    head = (
+        b"POST /count HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer mine\r\ncontent-type: application/json\r\n"
+    )
+    connection = served.connect()
+    connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+    path = "/streams/" + answer_in(receive(connection, b"\r\n\r\n")).headers["headrace-stream-id"]
+    foreign = served.request("DELETE", path, headers={"authorization": "Bearer yours"})[0]
+    figure("I6", "stopped with another key", foreign != 404, 0)
+    assert served.request("DELETE", path, headers={"authorization": "Bearer mine"})[0] == 204
+    connection.close()
+    served.stop()
+
+
 # I7
 
 

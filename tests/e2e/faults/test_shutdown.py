@@ -114,6 +114,7 @@ def test_new_requests_while_draining_are_refused_cleanly(start_ward: Serve, figu
         figure("G4", "new requests of 20 that were not cleanly refused", served, 0)
         (answer,) = running.result()
     assert answer.is_whole([str(n) for n in range(30)])
+    end_of(ward, within=10)
 
 
 def is_clean_refusal(answer: Answer) -> bool:
