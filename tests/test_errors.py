@@ -182,3 +182,9 @@ def test_mistakes_are_told_together() -> None:
     error = DefinitionError([Mistake("HR05", "one"), Mistake("HR06", "other")])
     assert str(error) == "HR05 one\n\nHR06 other"
     assert [mistake.code for mistake in error.mistakes] == ["HR05", "HR06"]
+
+
+def test_every_code_is_explained_in_the_wire_format() -> None:
+    page = (SOURCE.parent.parent / "docs" / "wire-format.md").read_text("utf-8")
+    codes = {kind.code for kind in tree().values() if issubclass(kind, StreamError)}
+    assert sorted(code for code in codes if f"`{code}`" not in page) == []

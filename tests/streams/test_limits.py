@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from headrace.errors import ClientGone, Overloaded
+from headrace.errors import ClientGone, DeadlineExceeded, Overloaded
 from headrace.streams.limits import Places
 
 
@@ -85,4 +85,68 @@ async def test_every_place_comes_back() -> None:
     turns = [places.ask() for _ in range(6)]
     for turn in turns:
         places.give_back(turn)
+    assert (places.running, places.waiting) == (0, 0)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def hold(places: Places, clock: Clock, seconds: float) -> None:
+    """One holder comes, stays and goes."""
+    turn = places.ask()
+    clock.now += seconds
+    places.give_back(turn)
+
+
+async def test_a_full_queue_sheds_those_who_cannot_make_their_deadline() -> None:
+    clock = Clock()
+    places = Places(running=1, waiting=2, clock=clock)
+    await hold(places, clock, seconds=10.0)
+    places.ask()
+    hopeless, patient = places.ask(clock.now + 9.0), places.ask(clock.now + 12.0)
+    newcomer = places.ask()
+    with pytest.raises(DeadlineExceeded, match="cannot be met"):
+        await hopeless
+    assert (patient.done(), newcomer.done(), places.waiting) == (False, False, 2)
+
+
+async def test_the_place_in_the_queue_counts() -> None:
+    clock = Clock()
+    places = Places(running=2, waiting=3, clock=clock)
+    await hold(places, clock, seconds=10.0)
+    places.ask()
+    places.ask()
+    turns = [places.ask(clock.now + 11.0) for _ in range(3)]
+    places.ask()
+    assert [turn.done() for turn in turns] == [False, False, True]
+    assert isinstance(turns[2].exception(), DeadlineExceeded)
+
+
+async def test_nobody_is_shed_while_the_queue_has_room_or_nothing_is_known() -> None:
+    clock = Clock()
+    places = Places(running=1, waiting=1, clock=clock)
+    places.ask()
+    waiter = places.ask(clock.now + 0.001)
+    with pytest.raises(Overloaded):
+        places.ask()
+    assert not waiter.done()
+
+
+async def test_who_was_shed_gives_back_nothing() -> None:
+    clock = Clock()
+    places = Places(running=1, waiting=1, clock=clock)
+    await hold(places, clock, seconds=10.0)
+    holder, shed = places.ask(), places.ask(clock.now + 1.0)
+    waiter = places.ask()
+    assert shed.exception() is not None
+    places.give_back(shed)
+    assert (places.running, waiter.done()) == (1, False)
+    places.give_back(holder)
+    assert waiter.done()
+    places.give_back(waiter)
     assert (places.running, places.waiting) == (0, 0)

@@ -119,7 +119,7 @@ class Exchange:
         """Holds a place, waiting for it in the queue."""
         places = self._runtime.places
         with self._share():
-            turn = places.ask()
+            turn = places.ask(self._deadline)
             try:
                 if not turn.done():
                     await self._wait(turn)
