@@ -9,7 +9,7 @@ from asgi import Call, ask, assert_nothing_left, post, total
 from headrace.errors import StreamError
 from headrace.server.app import Application
 from headrace.server.response import ResponseAborted
-from headrace.streams.outlet import WIDE
+from headrace.streams.joining import WIDE
 
 NewApp = Any
 

@@ -6,7 +6,8 @@ import pytest
 
 from headrace.errors import DeadlineExceeded, FirstItemTimeout, ItemTimeout, StreamError
 from headrace.streams.deadlines import Deadlines, Timeouts
-from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Window
+from headrace.streams.holding import HoldingOutlet
+from headrace.streams.joining import JoiningOutlet, Window
 from headrace.streams.pump import drive_async, drive_call
 
 

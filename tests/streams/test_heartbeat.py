@@ -2,7 +2,8 @@ import asyncio
 from typing import Any
 
 from headrace.streams.heartbeat import Heartbeat
-from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Window
+from headrace.streams.holding import HoldingOutlet
+from headrace.streams.joining import JoiningOutlet, Window
 
 
 def test_a_silent_stream_beats_once_per_interval(jump: Any, new_peer: Any) -> None:

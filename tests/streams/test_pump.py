@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from headrace.errors import AnswerTooLarge, Cancelled, ClientGone, InvalidItem
-from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Outlet, Window
+from headrace.streams.holding import HoldingOutlet
+from headrace.streams.joining import JoiningOutlet, Window
+from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import Cancelled, ClientGone, DeadlineExceeded, InternalError, InvalidItem, StreamError
-from headrace.streams.outlet import WIDE, HoldingOutlet, JoiningOutlet, Window
+from headrace.streams.holding import HoldingOutlet
+from headrace.streams.joining import WIDE, JoiningOutlet, Window
 from headrace.streams.pump import drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream

@@ -19,8 +19,10 @@ from headrace.services.decorators import Bound
 from headrace.services.definition import define
 from headrace.services.endpoint import EndpointDefinition
 from headrace.streams.deadlines import Deadlines
+from headrace.streams.holding import HoldingOutlet
+from headrace.streams.joining import JoiningOutlet, Window
 from headrace.streams.limits import Places
-from headrace.streams.outlet import HoldingOutlet, JoiningOutlet, Sink, Window
+from headrace.streams.outlet import Sink
 from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
