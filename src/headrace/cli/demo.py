@@ -135,8 +135,8 @@ def _explain(port: int) -> None:
     click.echo(f"""
 The server stays up at {url} until Ctrl-C. Try, in another terminal:
 
-  curl -N {url}/chat {ask}
+  curl -N {url}/chat {ask} -H 'accept: */*'
   curl -N {url}/chat {ask} -H 'accept: text/event-stream'
-  curl -N {url}/complete --json '{{"prompt": "Once upon a time", "temperature": 0.8, "seed": 7}}'
+  curl -N {url}/complete --json '{{"prompt": "Once upon a time", "temperature": 0.8, "seed": 7}}' -H 'accept: */*'
   curl {url}/metrics
 """)
