@@ -66,7 +66,9 @@ async def test_a_stream_that_its_client_left_says_so(
     await call.await_text(b"0 1 ")
     call.leave()
     await call.ended()
-    assert re.fullmatch(r"POST /wait s_.{6} stopped by client after 2 items, 0\.\ds", access.messages[-1])
+    assert re.fullmatch(
+        r"POST /wait s_.{6} stopped by client after 2 items, 0\.\ds; generator closed in \dms", access.messages[-1]
+    )
     assert len(access.messages) == 1
 
 

@@ -88,7 +88,9 @@ def _asked(fields: dict[str, Any]) -> str:
 def _line(fields: dict[str, Any], stream: Stream, error: StreamError | None) -> str:
     head = f"{_asked(fields)} {stream.id[:8]}"
     if isinstance(error, ClientGone):
-        return f"{head} stopped by client after {stream.items} items, {stream.seconds:.1f}s"
+        stopping = stream.stop_seconds
+        closed = "" if stopping is None else f"; generator closed in {stopping * 1000:.0f}ms"
+        return f"{head} stopped by client after {stream.items} items, {stream.seconds:.1f}s{closed}"
     head += f" {fields['status']}"
     if isinstance(error, RequestError):
         return f"{head} {error.code}"
