@@ -15,6 +15,7 @@
     │   │   └── ClientGone          cancelled            499
     │   ├── SlowReader              slow_reader          408
     │   ├── Overloaded              overloaded           503  retryable
+    │   │   └── RateLimited         rate_limited         429  retryable
     │   ├── WorkerLost              worker_lost          502  retryable
     │   ├── ShuttingDown            shutting_down        503  retryable
     │   ├── ResumeLost              resume_lost          410
@@ -31,7 +32,6 @@
     │       ├── BodyTooLarge        body_too_large       413
     │       ├── UnsupportedMediaType unsupported_media_type 415
     │       ├── InvalidArguments    invalid_arguments    422
-    │       ├── RateLimited         rate_limited         429  retryable
     │       └── HeadTooLarge        head_too_large       431
     ├── WireError                   bytes that are not of the format; raised by decoders
     │   └── RecordTooLarge          a line, an event or a frame above the limit
@@ -192,6 +192,13 @@ class Overloaded(StreamError):
         return {"retry-after": str(self.retry_after)}
 
 
+class RateLimited(Overloaded):
+    """This key asks for more than its share; try again later."""
+
+    code = "rate_limited"
+    status = 429
+
+
 class WorkerLost(StreamError):
     """The process that made this stream is gone."""
 
@@ -344,23 +351,6 @@ class InvalidArguments(RequestError):
     def members(self) -> Mapping[str, Any]:
         """A pointer per error, and a body ready to send."""
         return {"errors": [dict(error) for error in self.errors], "example": self.example}
-
-
-class RateLimited(RequestError):
-    """This key asks for more than its share; try again later."""
-
-    code = "rate_limited"
-    status = 429
-    retryable = True
-
-    def __init__(self, message: str = "", retry_after: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after  # seconds
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """`Retry-After`, in seconds."""
-        return {"retry-after": str(self.retry_after)}
 
 
 class HeadTooLarge(RequestError):

@@ -81,7 +81,7 @@ def test_an_empty_body_is_an_empty_object() -> None:
     assert arguments(nothing_needed).from_json(b"") == {}
     with pytest.raises(InvalidArguments) as caught:
         arguments(write).from_json(b"")
-    assert caught.value.message == "/topic: Field required"
+    assert caught.value.message == "HR16 /topic: Field required"
 
 
 def test_the_last_of_equal_names_counts() -> None:
@@ -110,18 +110,18 @@ def test_a_text_that_speaks_of_nan_and_infinity_is_a_text() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"null", "the arguments: Input should be an object"),
-        (b"[]", "the arguments: Input should be an object"),
-        (b"3", "the arguments: Input should be an object"),
-        (b'"rain"', "the arguments: Input should be an object"),
-        (b"{}", "/topic: Field required"),
-        (b'{"topic": null}', "/topic: Input should be a valid string"),
-        (b'{"topic": 3}', "/topic: Input should be a valid string"),
-        (b'{"topic": "a", "line": 3}', "/line: Extra inputs are not permitted"),
+        (b"null", "HR16 the arguments: Input should be an object"),
+        (b"[]", "HR16 the arguments: Input should be an object"),
+        (b"3", "HR16 the arguments: Input should be an object"),
+        (b'"rain"', "HR16 the arguments: Input should be an object"),
+        (b"{}", "HR16 /topic: Field required"),
+        (b'{"topic": null}', "HR16 /topic: Input should be a valid string"),
+        (b'{"topic": 3}', "HR16 /topic: Input should be a valid string"),
+        (b'{"topic": "a", "line": 3}', "HR16 /line: Extra inputs are not permitted"),
         (b'{"topic": "a", "lines": 1.5}',
-         "/lines: Input should be a valid integer, got a number with a fractional part"),
+         "HR16 /lines: Input should be a valid integer, got a number with a fractional part"),
         (b'{"topic": "a", "lines": "9e9"}',
-         "/lines: Input should be a valid integer, unable to parse string as an integer"),
+         "HR16 /lines: Input should be a valid integer, unable to parse string as an integer"),
     ],
 )  # fmt: skip
 def test_json_that_does_not_fit_is_told_with_a_pointer(body: bytes, message: str) -> None:
@@ -134,9 +134,9 @@ def test_json_that_does_not_fit_is_told_with_a_pointer(body: bytes, message: str
 def test_numbers_that_are_not_finite_do_not_fit() -> None:
     def warm(temperature: float) -> None: ...
 
-    with pytest.raises(InvalidArguments, match="/temperature: Input should be a finite number"):
+    with pytest.raises(InvalidArguments, match="HR16 /temperature: Input should be a finite number"):
         arguments(warm).from_json(b'{"temperature": 1e999}')
-    with pytest.raises(InvalidArguments, match="/temperature: Input should be a finite number"):
+    with pytest.raises(InvalidArguments, match="HR16 /temperature: Input should be a finite number"):
         arguments(warm).from_query([("temperature", "nan")])
 
 
@@ -306,7 +306,7 @@ def test_structs_are_converted_described_and_shown() -> None:
     }  # fmt: skip
     with pytest.raises(InvalidArguments) as caught:
         made.from_json(b'{"size": {"width": 1}, "sizes": [{"width": "x"}]}')
-    assert caught.value.message == "/sizes/0/width: Expected int, got str"
+    assert caught.value.message == "HR16 /sizes/0/width: Expected int, got str"
 
 
 @pytest.mark.parametrize("annotation", [Callable, type("Weird", (), {}), Annotated[str, Field(pattern="(")], "Name"])

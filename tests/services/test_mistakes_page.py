@@ -28,6 +28,15 @@ WITHOUT_EXAMPLE = ["HR11"]
 """The text depends on the processes of the machine."""
 
 
+WITHOUT_MSGSPEC = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == "msgspec" else find(name, *rest))
+"""
+"""A process in which it is not installed."""
+
+
 def block(code: str, language: str) -> str:
     found = re.search(rf"^```{language}\n(.*?)^```$", SECTIONS[code], re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
@@ -62,10 +71,14 @@ def test_a_mistake_in_an_assignment(written: Callable[[str], ModuleType], plain:
     assert plain(text_of(lambda: configured(Bound(module.Poet), {key: value}))) + "\n" == block("HR19", "text")
 
 
-@pytest.mark.parametrize("code", ["HR01", "HR02", "HR03", "HR04"])
+@pytest.mark.parametrize("code", ["HR01", "HR02", "HR03", "HR04", "HR22"])
 def test_a_mistake_in_the_target(code: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(block(code, "python"), encoding="utf-8")
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    if code == "HR22":
+        environment["PYTHONPATH"] = str(tmp_path / "without")
+        (tmp_path / "without").mkdir()
+        (tmp_path / "without" / "sitecustomize.py").write_text(WITHOUT_MSGSPEC)
     command = ["sh", "-c", block(code, "sh")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     text = done.stderr.replace(sys.executable, "/home/ada/.venv/bin/python").replace(sys.version.split()[0], "3.13.1")
@@ -73,10 +86,14 @@ def test_a_mistake_in_the_target(code: str, tmp_path: Path) -> None:
     assert done.returncode > 0
 
 
-async def test_a_request_in_the_wrong_form(written: Callable[[str], ModuleType]) -> None:
-    application = Application(written(block("HR14", "python")).Poet)
-    address = shlex.split(block("HR14", "sh"))[1]
+@pytest.mark.parametrize("code", ["HR14", "HR16"])
+async def test_a_request_that_is_wrong(code: str, written: Callable[[str], ModuleType]) -> None:
+    application = Application(written(block(code, "python")).Poet)
+    _, address, *sends = shlex.split(block(code, "sh"))
     path = "/" + address.partition("//")[2].partition("/")[2]
+    body = sends[-1].encode() if sends else b""
+    received: asyncio.Queue[Any] = asyncio.Queue()
+    received.put_nowait({"type": "http.request", "body": body})
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -84,16 +101,20 @@ async def test_a_request_in_the_wrong_form(written: Callable[[str], ModuleType])
 
     scope = {
         "type": "http",
-        "method": "GET",
+        "method": "POST" if body else "GET",
         "path": path,
         "query_string": b"",
-        "headers": [(b"host", b"localhost:8000")],
+        "headers": [
+            (b"host", b"localhost:8000"),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ],
         "http_version": "1.1",
         "scheme": "http",
         "server": ("localhost", 8000),
         "client": ("127.0.0.1", 1),
     }
-    await application(scope, asyncio.Queue[Any]().get, send)
-    body = b"".join(message.get("body", b"") for message in sent)
-    assert json.loads(body)["detail"] + "\n" == block("HR14", "text")
+    await application(scope, received.get, send)
+    answer = b"".join(message.get("body", b"") for message in sent)
+    assert json.loads(answer)["detail"] + "\n" == block(code, "text")
     await application.runtime.__aexit__(None, None, None)

@@ -43,7 +43,7 @@ def test_pointers_are_written_as_rfc_6901_says(steps: list[str | int], text: str
 
 def test_an_error_has_its_place_its_sentence_and_its_kind() -> None:
     error = refused(dict[str, int], {"lines": "four"}, {"lines": 1})
-    assert error.message == "/lines: Input should be a valid integer, unable to parse string as an integer"
+    assert error.message == "HR16 /lines: Input should be a valid integer, unable to parse string as an integer"
     assert error.errors == (
         {
             "pointer": "/lines",
@@ -85,12 +85,12 @@ def test_a_struct_tells_the_way_inside_itself() -> None:
 def test_at_most_eight_errors_are_listed_and_all_are_counted() -> None:
     error = refused(dict[str, int], {f"k{number}": [] for number in range(11)})
     assert len(error.errors) == 8
-    assert error.message == "/k0: Input should be a valid integer (and 3 more)"
+    assert error.message == "HR16 /k0: Input should be a valid integer (and 3 more)"
 
 
 def test_a_great_many_errors_are_only_counted() -> None:
     error = refused(list[int], ["x"] * 1001)
-    assert error.message == "the arguments: 1001 values do not fit"
+    assert error.message == "HR16 the arguments: 1001 values do not fit"
     assert error.errors == ({"pointer": "", "detail": "1001 values do not fit", "type": "too_many_errors"},)
 
 
@@ -120,7 +120,7 @@ def test_an_example_that_is_short_enough_is_kept() -> None:
 
 def test_the_arguments_themselves_have_the_empty_pointer() -> None:
     error = refused(dict[str, int], [1])
-    assert (error.message, error.errors[0]["pointer"]) == ("the arguments: Input should be an object", "")
+    assert (error.message, error.errors[0]["pointer"]) == ("HR16 the arguments: Input should be an object", "")
 
 
 def test_a_text_that_is_cut_says_so() -> None:

@@ -1,10 +1,12 @@
-"""Imports the user's code. What goes wrong is a mistake (HR01, HR03, HR04) that shows the user's own line."""
+"""Imports the user's code. What goes wrong is a mistake (HR01, HR03, HR04, HR22) that shows the user's own line."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import linecache
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -88,7 +90,21 @@ def _missing_module(location: Location, error: ModuleNotFoundError) -> Mistake:
         what = f'{file} imports "{name}", which this version of "{top}" does not have'
         return Mistake("HR03", what, place, why, f"{pip} --upgrade {distribution}" if installed(top) else "")
     what = f'{file} imports "{name}", which is not installed'
+    if extra := _extra_with(distribution):
+        what = f'{file} needs "{name}", which comes with the extra "{extra}"'
+        return Mistake("HR22", what, place, why, f'{pip} "headrace[{extra}]"')
     return Mistake("HR03", what, place, why, f"{pip} {distribution}")
+
+
+def _extra_with(distribution: str) -> str | None:
+    """The extra of headrace that brings a distribution, in a version that headrace works with; None where none does."""
+    for requirement in importlib.metadata.requires("headrace") or ():
+        wanted, _, marker = requirement.partition(";")
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
+        name = re.match(r"[\w.-]+", wanted.strip())
+        if extra and name and name.group().lower() == distribution.lower():
+            return extra.group(1)
+    return None
 
 
 def _own_modules(location: Location) -> set[str]:

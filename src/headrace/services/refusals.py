@@ -1,4 +1,4 @@
-"""Errors of pydantic as the answer 422: a JSON pointer (RFC 6901) and a short sentence for each.
+"""Errors of pydantic as the answer 422 (HR16): a JSON pointer (RFC 6901) and a short sentence for each.
 
 What the client sent is never repeated at length, and the whole answer stays near one kilobyte however large and however
 wrong the body was.
@@ -39,7 +39,7 @@ def refusal(error: ValidationError, sent: Any, example: Any) -> InvalidArguments
     count = error.error_count()
     if count > ERRORS_READ:
         found = [{"pointer": "", "detail": f"{count} values do not fit", "type": "too_many_errors"}]
-        return InvalidArguments(f"the arguments: {found[0]['detail']}", found, _short_example(example))
+        return InvalidArguments(f"HR16 the arguments: {found[0]['detail']}", found, _short_example(example))
     listed: list[dict[str, str]] = []
     room = LIST_CHARACTERS
     for each in error.errors(include_url=False, include_input=False)[:ERRORS_SHOWN]:
@@ -54,7 +54,7 @@ def refusal(error: ValidationError, sent: Any, example: Any) -> InvalidArguments
         listed.append(entry)
     more = f" (and {count - len(listed)} more)" if count > len(listed) else ""
     where = listed[0]["pointer"] or "the arguments"
-    return InvalidArguments(f"{where}: {listed[0]['detail']}{more}", listed, _short_example(example))
+    return InvalidArguments(f"HR16 {where}: {listed[0]['detail']}{more}", listed, _short_example(example))
 
 
 def pointer(steps: Sequence[str | int]) -> str:
