@@ -5,7 +5,7 @@ import pytest
 
 from headrace.errors import InvalidArguments, NotAcceptable, NotFound, Overloaded, StreamError, WireError
 from headrace.wire.events import Failure
-from headrace.wire.problem import MEDIA_TYPE, problem, problem_bytes, read_problem
+from headrace.wire.problem import MEDIA_TYPE, problem, read_problem
 
 
 class ModelBusy(StreamError):
@@ -50,28 +50,12 @@ def test_a_code_of_ones_own_makes_a_valid_uri() -> None:
     assert problem(ModelBusy())["type"] == "urn:headrace:error:model%20busy%2F%C3%A9"
 
 
-def test_members_that_cannot_be_written_are_left_out() -> None:
-    document = json.loads(problem_bytes(ModelBusy("a\ud800\u2028"), stream_id="s"))
-    assert set(document) == {
-        "type",
-        "title",
-        "status",
-        "detail",
-        "code",
-        "retryable",
-        "stream_id",
-        "items_sent",
-        "queue",
-    }
-    assert document["detail"] == "a?\u2028"
-
-
-def test_a_problem_is_one_line() -> None:
-    assert len(problem_bytes(NotFound("a\u2028b\u0085c\nd")).decode().splitlines()) == 1
+def test_a_text_that_utf_8_cannot_carry_is_made_sendable() -> None:
+    assert problem(ModelBusy("a\ud800\u2028"))["detail"] == "a?\u2028"
 
 
 def test_a_problem_reads_back_as_a_failure() -> None:
-    data = problem_bytes(Overloaded("no place left"), stream_id="s-1", items_sent=2)
+    data = json.dumps(problem(Overloaded("no place left"), stream_id="s-1", items_sent=2)).encode()
     assert read_problem(data) == Failure("overloaded", "no place left", retryable=True, stream_id="s-1", items_sent=2)
 
 

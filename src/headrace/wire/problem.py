@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
-
-from pydantic_core import to_json
 
 from headrace.errors import StreamError
 from headrace.wire.endings import read_object
 from headrace.wire.events import Failure
-from headrace.wire.json_line import escape_line_ends
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -29,16 +25,6 @@ def problem(error: StreamError, *, stream_id: str = "", items_sent: int = 0) -> 
         "items_sent": items_sent,
     }
     return document | {name: value for name, value in error.members.items() if name not in document}
-
-
-def problem_bytes(error: StreamError, *, stream_id: str = "", items_sent: int = 0) -> bytes:
-    """The document. Members that cannot be written as JSON are left out: the failure itself must arrive."""
-    document = problem(error, stream_id=stream_id, items_sent=items_sent)
-    parts = []
-    for name, value in document.items():
-        with suppress(ValueError):
-            parts.append(b"%b:%b" % (to_json(name), to_json(value)))
-    return escape_line_ends(b"{%b}" % b",".join(parts))
 
 
 def read_problem(data: bytes) -> Failure:
