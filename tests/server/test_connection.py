@@ -1,7 +1,8 @@
 """The bounds of a connection, on uvicorn's protocol with a transport in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from uvicorn.server import ServerState
 
 from headrace.server.connection import CONNECTION, Bounds, Connection, bounded
 
-BOUNDS = Bounds(head_time=0.02, head_size=1000, overhead_size=100, pipelined=2)
+BOUNDS = Bounds(head_time=0.02, write_time=0.02, head_size=1000, overhead_size=100, pipelined=2)
 
 
 class Transport(asyncio.Transport):
@@ -22,6 +23,8 @@ class Transport(asyncio.Transport):
         self.written = b""
         self.reading = True
         self.closed = asyncio.Event()
+        self.unread: Iterator[int] = iter(())  # what the peer has not read, at each look
+        self.looks = 0
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
@@ -30,7 +33,8 @@ class Transport(asyncio.Transport):
         self.written += bytes(data)
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        self.looks += 1
+        return next(self.unread, 0)
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -77,7 +81,7 @@ class App:
 class Client:
     """One connection to the application."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Any) -> None:
         config = uvicorn.Config(app, http=bounded(BOUNDS), ws="none", log_config=None, lifespan="off")
         self.transport = Transport()
         self.connection = bounded(BOUNDS)(config, ServerState(), {}, asyncio.get_running_loop())
@@ -167,6 +171,7 @@ async def test_http_1_0_needs_no_host_and_gets_no_chunks(app: App, client: Clien
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
         b"GET / HTTP/1.1\r\nhost : x\r\n\r\n",
         b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/2.0\r\nhost: x\r\n\r\n",
         b"\x00\x01\x02\r\n\r\n",
     ],
 )
@@ -256,3 +261,74 @@ async def test_garbage_behind_a_running_response_is_not_answered_into_it(app: Ap
     client.send(b"\x00garbage\r\n\r\n")
     assert client.transport.is_closing()
     assert client.transport.written == before
+
+
+async def test_reading_goes_on_behind_a_running_response(app: App, client: Client) -> None:
+    client.send(request(b"/first"))
+    await turns()
+    client.send(request(b"/second"))
+    assert client.transport.reading
+
+
+async def test_a_body_that_waits_behind_a_running_response_is_bounded(app: App, client: Client) -> None:
+    client.send(request(b"/first"))
+    await turns()
+    client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n" + b"x" * 70_000)
+    assert client.transport.is_closing()
+
+
+async def test_a_peer_that_reads_nothing_is_evicted(app: App, client: Client) -> None:
+    client.transport.unread = itertools.repeat(1000)
+    client.connection.pause_writing()
+    await asyncio.wait_for(client.transport.closed.wait(), 5)
+    assert client.connection.evicted
+
+
+async def test_a_peer_that_reads_slowly_stays_however_long_it_takes(app: App, client: Client) -> None:
+    app.go.set()
+    client.send(request())  # no head is awaited while this one is answered, and none after it for a while
+    await turns()
+    client.transport.looks = 0
+    client.transport.unread = itertools.count(1_000_000, -1)
+    client.connection.pause_writing()
+    async with asyncio.timeout(5):
+        while client.transport.looks < 12:  # three times the write time
+            await turns(1)
+    assert (client.connection.evicted, client.transport.is_closing()) == (False, False)
+    client.connection.resume_writing()
+
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def test_the_rest_of_a_refused_body_is_dropped_and_not_for_ever() -> None:
+    client = Client(refuse)
+    client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n")
+    await turns()
+    assert (client.status, client.transport.is_closing()) == (b"413", False)
+    for _ in range(20):
+        client.send(b"x" * 65536)
+    assert client.transport.is_closing()
+    client.leave()
+
+
+async def test_a_server_that_stops_waits_for_the_request_of_a_connection_it_has_just_accepted(app: App) -> None:
+    app.go.set()
+    client = Client(app)
+    client.connection.shutdown()
+    assert not client.transport.is_closing()
+    client.send(request())
+    await turns()
+    assert (client.status, client.transport.is_closing()) == (b"200", True)
+    assert b"connection: close" in client.transport.written
+    client.leave()
+
+
+async def test_a_server_that_stops_closes_connections_that_have_had_their_answer(app: App, client: Client) -> None:
+    app.go.set()
+    client.send(request())
+    await turns()
+    client.connection.shutdown()
+    assert client.transport.is_closing()
