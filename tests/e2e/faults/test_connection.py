@@ -272,8 +272,10 @@ def test_b8_a_server_out_of_descriptors_rests_and_recovers(figure: Figure) -> No
         f"sys.argv = ['headrace', 'run', {TARGET!r}, '--port', '0']; runpy.run_module('headrace', run_name='__main__')"
     )
     served = Served(program=("-c", script)).ready()
+    served.line_with("/breaks")  # the last line of what it prints when it is ready
+    connections: list[socket.socket] = []
     try:
-        connections = [served.connect() for _ in range(100)]
+        connections += [served.connect() for _ in range(100)]
         before, logged = cpu_seconds(served.process.pid), len(served.output)
         time.sleep(3.0)
         figure("B8", "CPU in 3 s without descriptors, s", cpu_seconds(served.process.pid) - before, 1.0)
@@ -285,6 +287,8 @@ def test_b8_a_server_out_of_descriptors_rests_and_recovers(figure: Figure) -> No
         figure("B8", "healthy after, s", served.until(lambda: is_healthy(served), within=5.0), 3.0)
         served.assert_every_stream_ended()
     finally:
+        for connection in connections:
+            connection.close()
         served.stop()
 
 
