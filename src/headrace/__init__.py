@@ -1,9 +1,9 @@
 """headrace: write a generator, and it is a production stream on every wire."""
 
 from headrace.errors import StreamError
-from headrace.services.annotations import Stream
 from headrace.services.context import context
 from headrace.services.decorators import endpoint, service
+from headrace.wire.annotations import Stream
 from headrace.wire.events import Event, Footer, Header
 
 __version__ = "0.1.0"

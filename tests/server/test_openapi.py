@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from headrace.server.openapi import document
-from headrace.services.annotations import Stream
 from headrace.services.decorators import endpoint, service
 from headrace.services.definition import define
+from headrace.wire.annotations import Stream
 from headrace.wire.events import Event
 
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from pydantic import Field
 
-from headrace.services.annotations import Stream
 from headrace.services.decorators import ENDPOINT, endpoint
 from headrace.services.endpoint import EndpointDefinition, read_endpoint
 from headrace.streams.deadlines import Timeouts
+from headrace.wire.annotations import Stream
 from headrace.wire.events import Footer, Header
 
 

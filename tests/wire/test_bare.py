@@ -3,7 +3,7 @@ import pytest
 from headrace.errors import InvalidItem
 from headrace.wire.bare import BareEncoder
 from headrace.wire.events import End, Failure
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 
 def test_nothing_but_items_is_carried() -> None:

@@ -5,7 +5,7 @@ import pytest
 from headrace.errors import MissingHeader, OutOfOrder, StreamTruncated, WireError
 from headrace.wire.decoding import EventFeed, Feed
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 
 class Digits(Feed[int]):

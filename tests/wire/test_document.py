@@ -5,7 +5,7 @@ import pytest
 from headrace.errors import InvalidItem, OutOfOrder, RecordTooLarge, StreamTruncated, WireError
 from headrace.wire.document import Document, DocumentDecoder, DocumentEncoder
 from headrace.wire.events import End, Failure, Item
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 
 def test_the_one_item_is_the_document() -> None:

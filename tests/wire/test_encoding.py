@@ -9,7 +9,7 @@ from headrace.errors import InvalidItem
 from headrace.wire.encoding import declared, encode
 from headrace.wire.events import End, Event, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.formats import FORMATS
-from headrace.wire.typed import StreamTypes, stream_types
+from headrace.wire.stream_types import StreamTypes, stream_types
 
 VECTORS = json.loads((Path(__file__).parents[2] / "spec/vectors/streams.json").read_text())["cases"]
 FORMAT = {row.name: row for row in FORMATS}

@@ -64,6 +64,22 @@ def test_anything_else_is_refused_and_changes_nothing(before: list[Kind], kind: 
     assert order.last is last
 
 
+@pytest.mark.parametrize("kinds", [*LEGAL, *LEGAL_TYPED, [Footer, End], [Header, End], [Item, Footer, End]])
+def test_a_reader_that_does_not_know_takes_a_header_and_a_footer_or_none(kinds: list[Kind]) -> None:
+    order = Order(header=True, footer=True, optional=True)
+    for kind in kinds:
+        order.advance(kind)
+    assert order.last is kinds[-1]
+
+
+@pytest.mark.parametrize("before", [[Item, Header], [Footer, Item], [Header, Header], [End, Item]])
+def test_a_reader_that_does_not_know_still_checks_the_order(before: list[Kind]) -> None:
+    order = Order(header=True, footer=True, optional=True)
+    order.advance(before[0])
+    with pytest.raises(OutOfOrder):
+        order.advance(before[1])
+
+
 @pytest.mark.parametrize("kind", [Header, Footer])
 def test_what_is_not_declared_must_not_come(kind: Kind) -> None:
     with pytest.raises(OutOfOrder, match="in a stream that declares none"):

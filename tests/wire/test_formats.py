@@ -8,8 +8,8 @@ from headrace.wire.gathered import GatheredEncoder
 from headrace.wire.ndjson import NdjsonEncoder
 from headrace.wire.raw import BytesEncoder
 from headrace.wire.sse import SseEncoder
+from headrace.wire.stream_types import StreamTypes, stream_types
 from headrace.wire.text import TextEncoder
-from headrace.wire.typed import StreamTypes, stream_types
 
 TEXT, BYTES, JSON, OWN = (stream_types(item) for item in (str, bytes, dict, Event[str]))
 TYPED_TEXT = stream_types(str, header_type=dict)

@@ -5,7 +5,7 @@ import pytest
 from headrace.errors import InvalidItem, MissingFooter, MissingHeader, RecordTooLarge, StreamTruncated, WireError
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.gathered import GatheredDecoder, GatheredEncoder
-from headrace.wire.typed import StreamTypes, stream_types
+from headrace.wire.stream_types import StreamTypes, stream_types
 
 BOTH = stream_types(str, header_type=int, footer_type=list)
 

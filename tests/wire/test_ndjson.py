@@ -17,7 +17,7 @@ from headrace.errors import (
 )
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.ndjson import NdjsonDecoder, NdjsonEncoder
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 VECTORS = json.loads((Path(__file__).parents[2] / "spec/vectors/ndjson.json").read_text())["cases"]
 TYPES: dict[str, Any] = {"text": str, "bytes": bytes, "any": Any}

@@ -5,7 +5,7 @@ import pytest
 from headrace.errors import InvalidItem, StreamTruncated
 from headrace.wire.events import End, Failure, Item
 from headrace.wire.raw import BytesDecoder, BytesEncoder
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 
 @pytest.mark.parametrize("value", [b"\x00\xff", bytearray(b"\x00\xff"), memoryview(b"\x00\xff")])

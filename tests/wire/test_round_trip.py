@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from headrace.wire.encoding import encode
 from headrace.wire.events import RESERVED_NAMES, End, Event, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.formats import FORMATS
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 FORMAT = {row.name: row for row in FORMATS}
 

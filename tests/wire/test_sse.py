@@ -15,7 +15,7 @@ from headrace.errors import (
 )
 from headrace.wire.events import End, Event, Failure, Footer, Header, Item
 from headrace.wire.sse import EventStreamParser, ServerSentEvent, SseDecoder, SseEncoder
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 VECTORS = json.loads((Path(__file__).parents[2] / "spec/vectors/sse.json").read_text())["cases"]
 MEBIBYTE = 1024 * 1024

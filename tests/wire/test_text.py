@@ -6,8 +6,8 @@ import pytest
 
 from headrace.errors import InvalidItem, StreamTruncated, WireError
 from headrace.wire.events import End, Event, Failure, Item
+from headrace.wire.stream_types import stream_types
 from headrace.wire.text import TextDecoder, TextEncoder
-from headrace.wire.typed import stream_types
 
 VECTORS = json.loads((Path(__file__).parents[2] / "spec/vectors/text.json").read_text())["cases"]
 ERRORS = {"truncated": StreamTruncated, "malformed": WireError}

@@ -20,7 +20,7 @@ from headrace.demo import GREETING
 from headrace.errors import HeadraceError, StreamTruncated
 from headrace.wire.events import Failure, Item, StreamEvent
 from headrace.wire.ndjson import NdjsonDecoder
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 QUESTION = "What is streaming?"
 START_SECONDS = 20.0

@@ -15,7 +15,7 @@ from headrace.wire.codec import Codec
 from headrace.wire.event_codec import EventCodec
 from headrace.wire.events import RESERVED_NAMES
 from headrace.wire.formats import FORMATS, Format
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -22,10 +22,10 @@ from pydantic_core import SchemaError, from_json, to_json
 from typing_extensions import TypedDict
 
 from headrace.errors import InvalidArguments, MalformedBody
-from headrace.services.annotations import plain
 from headrace.services.example import example_of
 from headrace.services.refusals import pointer, refusal, shortened
 from headrace.services.structs import builtins_of, struct_annotation, struct_type
+from headrace.wire.annotations import plain
 from headrace.wire.codec import Codec, codec_for
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})

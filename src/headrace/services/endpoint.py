@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from headrace.errors import Mistake
-from headrace.services.annotations import StreamAnnotation, read_stream, type_text
 from headrace.services.arguments import UNCHECKABLE, Arguments, why_uncheckable
 from headrace.services.decorators import EndpointOptions
 from headrace.services.method import Method, Unreadable, parameter_text, wrong_kind
 from headrace.services.mistakes import RETURN
 from headrace.services.parameters import own_parameters, read_arguments, takes_self
 from headrace.streams.deadlines import Timeouts
+from headrace.wire.annotations import StreamAnnotation, read_stream, type_text
 from headrace.wire.events import Event
-from headrace.wire.typed import StreamTypes, stream_types
+from headrace.wire.stream_types import StreamTypes, stream_types
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TIMEOUTS = ("first_item_timeout", "item_timeout", "timeout")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from headrace.errors import Mistake
-from headrace.services.annotations import resolve, type_text
 from headrace.services.decorators import EndpointOptions, NoMethod
 from headrace.services.mistakes import RETURN, place_of, place_of_class
+from headrace.wire.annotations import resolve, type_text
 
 DEFAULT_CHARACTERS = 40
 

@@ -16,12 +16,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from headrace.errors import DefinitionError, Mistake
-from headrace.services.annotations import plain, resolve, type_text
 from headrace.services.arguments import UNCHECKABLE
 from headrace.services.constructor import constructor, constructor_parameters, constructor_place
 from headrace.services.decorators import Bound
 from headrace.services.example import example_of
 from headrace.services.refusals import shortened
+from headrace.wire.annotations import plain, resolve, type_text
 
 _VALUE_CHARACTERS = 60
 _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

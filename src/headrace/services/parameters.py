@@ -8,9 +8,9 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from headrace.services.annotations import ASYNC_FORMS, is_stream_form, plain, type_text
 from headrace.services.arguments import UNCHECKABLE, Arguments, BodyParameter, body_parameter, why_uncheckable
 from headrace.services.method import Method, Unreadable, default_text, parameter_text
+from headrace.wire.annotations import ASYNC_FORMS, is_stream_form, plain, type_text
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 

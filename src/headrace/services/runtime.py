@@ -27,7 +27,6 @@ from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
 from headrace.streams.threads import Threads
-from headrace.wire.events import Order
 from headrace.wire.formats import Choice
 
 logger = logging.getLogger("headrace.services")
@@ -98,14 +97,13 @@ class Runtime:
         assert self._window is not None, "the runtime is started"
         self.metrics.started.labels(endpoint.label).inc()
         types = endpoint.types
-        order = Order(header=types.header is not None, footer=types.footer is not None)
         holds = choice.format.gathers or not endpoint.streams
         outlet = (
             HoldingOutlet(sink, self.settings.max_answer)
             if holds
             else JoiningOutlet(sink, self._window, header=types.header is not None)
         )
-        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), order), outlet, key=key)
+        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), types.order()), outlet, key=key)
 
     async def run(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.wire.encoding import declared
 from headrace.wire.events import End, Failure
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class BareEncoder:

@@ -13,8 +13,8 @@ from typing import Generic, Protocol, TypeVar
 from headrace.errors import HeadraceError, StreamTruncated, WireError
 from headrace.wire.encoding import declared
 from headrace.wire.endings import read_end, read_failure
-from headrace.wire.events import End, Failure, Footer, Header, Item, Order, StreamEvent
-from headrace.wire.typed import StreamTypes
+from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
+from headrace.wire.stream_types import StreamTypes
 
 MAX_RECORD = 16 * 1024 * 1024  # bytes of one line or one event
 
@@ -78,7 +78,7 @@ class EventFeed(Feed[StreamEvent]):
     def __init__(self, types: StreamTypes) -> None:
         super().__init__()
         self.types = types
-        self.order = Order(header=types.header is not None, footer=types.footer is not None)
+        self.order = types.order()
 
     def finish(self, complete: bool = True) -> list[StreamEvent]:
         """See `Decoder.finish`. How the transport ended does not matter: the bytes tell."""

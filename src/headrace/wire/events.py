@@ -89,14 +89,15 @@ AFTER: dict[Kind | None, frozenset[Kind]] = {
 class Order:
     """Checks one stream against the table. `header` and `footer` say whether the stream declares one.
 
-    A declared header or footer must come, an undeclared one must not.
+    A declared header or footer must come, unless it is `optional`; an undeclared one must not.
     """
 
-    __slots__ = ("_footer", "_header", "last")
+    __slots__ = ("_footer", "_header", "_optional", "last")
 
-    def __init__(self, *, header: bool = False, footer: bool = False) -> None:
+    def __init__(self, *, header: bool = False, footer: bool = False, optional: bool = False) -> None:
         self._header = header
         self._footer = footer
+        self._optional = optional
         self.last: Kind | None = None
 
     def advance(self, kind: Kind) -> None:
@@ -115,9 +116,10 @@ class Order:
             raise OutOfOrder("a Header in a stream that declares none")
         if kind is Footer and not self._footer:
             raise OutOfOrder("a Footer in a stream that declares none")
-        if self._header and self.last is None and kind not in (Header, Failure):
+        must = not self._optional
+        if must and self._header and self.last is None and kind not in (Header, Failure):
             raise MissingHeader(f"the stream declares a header and its first event is {_name(kind)}")
-        if self._footer and kind is End and self.last is not Footer:
+        if must and self._footer and kind is End and self.last is not Footer:
             raise MissingFooter("the stream declares a footer and ended without one")
         self.last = kind
 

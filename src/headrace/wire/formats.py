@@ -18,8 +18,8 @@ from headrace.wire.gathered import GatheredDecoder, GatheredEncoder
 from headrace.wire.ndjson import NdjsonDecoder, NdjsonEncoder
 from headrace.wire.raw import BytesDecoder, BytesEncoder
 from headrace.wire.sse import SseDecoder, SseEncoder
+from headrace.wire.stream_types import StreamTypes
 from headrace.wire.text import TextDecoder, TextEncoder
-from headrace.wire.typed import StreamTypes
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from headrace.wire.encoding import declared
 from headrace.wire.endings import read_object
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.json_line import read_json
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class GatheredEncoder:

@@ -17,7 +17,7 @@ from headrace.wire.encoding import declared
 from headrace.wire.endings import end_json, failure_json
 from headrace.wire.events import End, Failure, StreamEvent
 from headrace.wire.lines import Lines
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class NdjsonEncoder:

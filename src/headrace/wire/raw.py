@@ -7,7 +7,7 @@ from typing import Any
 from headrace.errors import StreamTruncated
 from headrace.wire.bare import BareEncoder
 from headrace.wire.events import End, Item, StreamEvent
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class BytesEncoder(BareEncoder):

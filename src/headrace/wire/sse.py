@@ -25,7 +25,7 @@ from headrace.wire.endings import end_json, failure_json
 from headrace.wire.event_codec import EventCodec
 from headrace.wire.events import RESERVED_NAMES, End, Event, Failure, Item, StreamEvent
 from headrace.wire.lines import Lines
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class SseEncoder:

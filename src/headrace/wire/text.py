@@ -14,7 +14,7 @@ from headrace.errors import InvalidItem, StreamTruncated, WireError
 from headrace.wire.bare import BareEncoder
 from headrace.wire.decoding import Feed
 from headrace.wire.events import End, Item, StreamEvent
-from headrace.wire.typed import StreamTypes
+from headrace.wire.stream_types import StreamTypes
 
 
 class TextEncoder(BareEncoder):

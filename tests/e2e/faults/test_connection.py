@@ -19,7 +19,7 @@ from process import cpu_seconds, descriptors, resident_bytes
 from served import Served, receive
 
 from headrace.wire.ndjson import NdjsonDecoder
-from headrace.wire.typed import stream_types
+from headrace.wire.stream_types import stream_types
 
 MIB = 1024 * 1024
 TARGET = "tests/e2e/faults/pond.py"

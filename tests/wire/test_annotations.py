@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from typing_extensions import TypeAliasType
 
-from headrace.services.annotations import (
+from headrace.wire.annotations import (
     Stream,
     StreamAnnotation,
     is_stream_form,

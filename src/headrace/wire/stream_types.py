@@ -6,15 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.wire.codec import Codec, codec_for
+from headrace.wire.events import Order
 
 
 @dataclass(frozen=True, slots=True)
 class StreamTypes:
-    """The codecs of a stream. None: the stream declares no header, no footer."""
+    """The codecs of a stream. None: the stream declares no header, no footer.
+
+    `optional`: a header and a footer may come or not. For readers that do not know what the stream declares.
+    """
 
     item: Codec
     header: Codec | None = None
     footer: Codec | None = None
+    optional: bool = False
+
+    def order(self) -> Order:
+        """A new check of one stream's order."""
+        return Order(header=self.header is not None, footer=self.footer is not None, optional=self.optional)
 
 
 def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None) -> StreamTypes:
@@ -28,3 +37,8 @@ def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None)
         header=None if header_type is None else codec_for(header_type),
         footer=None if footer_type is None else codec_for(footer_type),
     )
+
+
+def unknown_types() -> StreamTypes:
+    """For a reader that knows nothing of the stream: any JSON, with or without a header and a footer."""
+    return StreamTypes(codec_for(Any), codec_for(Any), codec_for(Any), optional=True)

@@ -1,6 +1,7 @@
 import pytest
 
-from headrace.wire.typed import StreamTypes, stream_types
+from headrace.wire.events import End, Footer, Item
+from headrace.wire.stream_types import StreamTypes, stream_types, unknown_types
 
 
 def test_a_stream_declares_its_items_alone_unless_told() -> None:
@@ -23,3 +24,12 @@ def test_types_without_header_and_footer_need_only_the_item() -> None:
 def test_a_type_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(TypeError, match="cannot be sent"):
         stream_types(str, footer_type=object.__new__(type("Unknown", (), {})))
+
+
+def test_who_does_not_know_the_types_takes_any_json_in_any_form() -> None:
+    types = unknown_types()
+    assert types.item.loads(b'{"a":[1,null]}') == {"a": [1, None]}
+    order = types.order()
+    for kind in (Item, Footer, End):
+        order.advance(kind)
+    assert order.last is End
