@@ -86,8 +86,10 @@ def test_a_mistake_in_the_target(code: str, tmp_path: Path) -> None:
     assert done.returncode > 0
 
 
-@pytest.mark.parametrize("code", ["HR14", "HR16"])
-async def test_a_request_that_is_wrong(code: str, written: Callable[[str], ModuleType]) -> None:
+@pytest.mark.parametrize("code", ["HR08", "HR10", "HR14", "HR16"])
+async def test_a_request_or_an_answer_that_is_wrong(
+    code: str, written: Callable[[str], ModuleType], plain: Callable[[str], str]
+) -> None:
     application = Application(written(block(code, "python")).Poet)
     _, address, *sends = shlex.split(block(code, "sh"))
     path = "/" + address.partition("//")[2].partition("/")[2]
@@ -116,5 +118,5 @@ async def test_a_request_that_is_wrong(code: str, written: Callable[[str], Modul
     }
     await application(scope, received.get, send)
     answer = b"".join(message.get("body", b"") for message in sent)
-    assert json.loads(answer)["detail"] + "\n" == block(code, "text")
+    assert plain(json.loads(answer)["detail"]) + "\n" == block(code, "text")
     await application.runtime.__aexit__(None, None, None)

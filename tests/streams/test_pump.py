@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from headrace.errors import AnswerTooLarge, Cancelled, ClientGone, InvalidItem
+from headrace.errors import AnswerTooLarge, Cancelled, ClientGone, InvalidItem, StreamError
 from headrace.streams.holding import HoldingOutlet
 from headrace.streams.joining import JoiningOutlet, Window
 from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
-from headrace.wire.events import Order
+from headrace.wire.events import Footer, Order
 
 
 @pytest.fixture
@@ -301,3 +301,42 @@ async def test_what_the_making_of_a_generator_raises_is_raised(recorder: Recorde
     for drive in (drive_async(make), drive_sync(make, Threads())):
         with pytest.raises(KeyError, match="k"):
             await drive(recorder, HoldingOutlet(new_peer(), 100))
+
+
+def sync_words(words: list[Any]) -> Iterator[Any]:
+    yield from words
+
+
+async def async_words(words: list[Any]) -> AsyncIterator[Any]:
+    for word in words:
+        yield word
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a", "bad"], r"HR08 item 2 is bad \(.*test_pump.py:\d+, {name}\)"),
+        (["a", Footer("f"), "b"], r"HR10 Item after Footer: .* \(.*test_pump.py:\d+, {name}\)"),
+        (["a"], r"HR10 the stream declares a footer and ended without one \(.*test_pump.py:\d+, {name}\)"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_refused_value_is_told_with_its_line(
+    kind: str, words: list[Any], said: str, plain: Any, new_peer: Any
+) -> None:
+    drive = (
+        drive_async(lambda: async_words(words)) if kind == "async" else drive_sync(lambda: sync_words(words), Threads())
+    )
+    with pytest.raises(StreamError, match=said.format(name=f"{kind}_words")):
+        await drive(Recorder(plain(), Order(footer=True)), JoiningOutlet(new_peer(), Window()))
+
+
+async def test_an_error_that_the_generator_raises_itself_is_not_blamed_on_a_line(
+    recorder: Recorder, new_peer: Any
+) -> None:
+    async def fails() -> AsyncIterator[str]:
+        raise InvalidItem("its own")
+        yield ""
+
+    with pytest.raises(InvalidItem, match=r"^its own$"):
+        await drive_async(fails)(recorder, JoiningOutlet(new_peer(), Window()))

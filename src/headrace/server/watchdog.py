@@ -19,8 +19,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
 
-from headrace.services.mistakes import is_users, short_path
+from headrace.services.mistakes import is_users
 from headrace.streams.stacks import StillRunning
+from headrace.streams.yields import short_path
 
 BEATS = 2
 """How often per limit the loop renews its time stamp, at least."""

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from headrace.errors import Mistake, Place, SetupError
+from headrace.streams.yields import short_path
 
 _NOT_THE_USERS = tuple(
     os.path.join(os.path.realpath(path), "")
@@ -122,12 +123,6 @@ def _fix(error: BaseException, place: Place | None, step: str) -> str:
 def user_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     """The frames of a traceback that are neither ours nor of an installed package or the standard library."""
     return [frame for frame in traceback.extract_tb(trace) if is_users(frame.filename)]
-
-
-def short_path(path: str) -> str:
-    """The path as the user would type it: relative when it is below the current folder."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative
 
 
 def is_users(filename: str) -> bool:

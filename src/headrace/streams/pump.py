@@ -1,9 +1,9 @@
 """Drives the user's code and puts what it makes into an outlet.
 
-Three kinds of code, one contract: the driver makes the generator, closes it however it is left, and raises what the
-user's code raised. A generator that never waits is made to: every `TURN_ITEMS` items or
-`TURN_SECONDS`, whichever comes first, the loop gets its turn, so that one stream cannot starve the others and can
-always be stopped.
+Three kinds of code, one contract: the driver makes the generator, closes it however it is left, raises what the
+user's code raised, and completes the recorder where it raised nothing. A generator that never waits is made to: every
+`TURN_ITEMS` items or `TURN_SECONDS`, whichever comes first, the loop gets its turn, so that one stream cannot starve
+the others and can always be stopped.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
+from headrace.errors import StreamError
 from headrace.streams.closing import AsyncClosing, Closing
 from headrace.streams.outlet import HIGH_WATER, Outlet
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
+from headrace.streams.yields import refused
 
 TURN_ITEMS = 64
 TURN_SECONDS = 0.010
@@ -34,7 +36,11 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
         async with AsyncClosing(source):
             count, since = 0, clock()
             async for value in source:
-                waiting = put(record(value))
+                try:
+                    made = record(value)
+                except StreamError as error:
+                    raise refused(error, source) from error
+                waiting = put(made)
                 count += 1
                 if waiting is not None:
                     await waiting
@@ -43,6 +49,7 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
                     await outlet.flush()
                     await asyncio.sleep(0)
                     count, since = 0, clock()
+            _complete(recorder, source)
 
     return drive
 
@@ -55,7 +62,12 @@ def drive_sync(make: Callable[[], Iterable[Any]], threads: Threads) -> Drive:
             source = iter(make())
             with Closing(source):
                 for value in source:
-                    yield recorder.record(value)
+                    try:
+                        made = recorder.record(value)
+                    except StreamError as error:
+                        raise refused(error, source) from error
+                    yield made
+                _complete(recorder, source)
 
         bursts = threads.bursts(records, weigh=len, ahead=HIGH_WATER)
         put = 0
@@ -76,8 +88,20 @@ def drive_call(call: Callable[[], Awaitable[Any]]) -> Drive:
     """One async call, whose result is the only item."""
 
     async def drive(recorder: Recorder, outlet: Outlet) -> None:
-        waiting = outlet.put(recorder.record(await call()))
+        answer = await call()
+        try:
+            made = recorder.record(answer)
+        except StreamError as error:
+            raise refused(error, None) from error
+        waiting = outlet.put(made)
         if waiting is not None:
             await waiting
 
     return drive
+
+
+def _complete(recorder: Recorder, source: Any) -> None:
+    try:
+        recorder.complete()
+    except StreamError as error:
+        raise refused(error, source) from error

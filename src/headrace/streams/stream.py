@@ -245,7 +245,6 @@ async def _outcome(drive: Drive, recorder: Recorder, outlet: Outlet) -> BaseExce
     """
     try:
         await drive(recorder, outlet)
-        recorder.complete()
     except BaseException as raised:
         return raised
     return None
