@@ -20,6 +20,7 @@
     │   ├── ShuttingDown            shutting_down        503  retryable
     │   ├── ResumeLost              resume_lost          410
     │   ├── StreamTruncated         truncated            502  (made by readers: the ending never came)
+    │   ├── ConnectionFailed        connection_failed    502  retryable  (made by clients: no answer began)
     │   └── RequestError            a request refused before any of the user's code ran
     │       ├── AmbiguousRequest    ambiguous_request    400
     │       ├── MalformedBody       malformed_body       400
@@ -43,14 +44,15 @@
     └── ResponseAborted             the connection is cut to tell a failure (`headrace.server.response`)
 
 `status` is what an HTTP client sees when nothing of the stream was sent yet; later the code travels inside the stream
-(`docs/wire-format.md`). Codes are part of the wire format and never change meaning.
+(`docs/wire-format.md`). Codes are part of the wire format and never change meaning. `received` makes the errors of the
+tree again from what the wire told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Self
 
 
 class HeadraceError(Exception):
@@ -68,11 +70,15 @@ class StreamError(HeadraceError):
             retryable = True
 
     Any other exception reaches clients as `internal`, without its text.
+
+    In a client, `stream_id` and `items_sent` say which stream it was and how many items came before.
     """
 
-    code: ClassVar[str] = "stream_error"
-    status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    code: str = "stream_error"
+    status: int = 500
+    retryable: bool = False
+    stream_id: str = ""
+    items_sent: int = 0
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or type(self).default_message())
@@ -96,6 +102,17 @@ class StreamError(HeadraceError):
     def default_message(cls) -> str:
         """The first line of the class's docstring: what happened, for a reader who knows nothing else."""
         return (cls.__doc__ or cls.code).strip().splitlines()[0]
+
+    @classmethod
+    def rebuild(cls, message: str, members: Mapping[str, Any], headers: Mapping[str, str]) -> Self:
+        """The error again, in a client, from what the wire told of it; a class with more to tell extends this.
+
+        The arguments of a class's own `__init__` did not travel, so it is not called. Nothing in the members and the
+        headers (names in lower case) can be relied on.
+        """
+        error = cls.__new__(cls)
+        StreamError.__init__(error, message)
+        return error
 
 
 class InternalError(StreamError):
@@ -191,6 +208,13 @@ class Overloaded(StreamError):
         """`Retry-After`, in seconds."""
         return {"retry-after": str(self.retry_after)}
 
+    @classmethod
+    def rebuild(cls, message: str, members: Mapping[str, Any], headers: Mapping[str, str]) -> Self:
+        """With the seconds of `Retry-After`."""
+        error = super().rebuild(message, members, headers)
+        error.retry_after = _seconds(headers.get("retry-after", ""))
+        return error
+
 
 class RateLimited(Overloaded):
     """This key asks for more than its share; try again later."""
@@ -227,6 +251,14 @@ class StreamTruncated(StreamError):
 
     code = "truncated"
     status = 502
+
+
+class ConnectionFailed(StreamError):
+    """The server could not be reached, or the connection broke before it answered."""
+
+    code = "connection_failed"
+    status = 502
+    retryable = True
 
 
 class RequestError(StreamError):
@@ -289,6 +321,13 @@ class MethodNotAllowed(RequestError):
         """`Allow`, as RFC 9110 section 15.5.6 asks of a 405."""
         return {"allow": ", ".join(self.allowed)}
 
+    @classmethod
+    def rebuild(cls, message: str, members: Mapping[str, Any], headers: Mapping[str, str]) -> Self:
+        """With the methods of `Allow`."""
+        error = super().rebuild(message, members, headers)
+        error.allowed = tuple(method for part in headers.get("allow", "").split(",") if (method := part.strip()))
+        return error
+
 
 class NotAcceptable(RequestError):
     """The endpoint cannot answer in any of the accepted media types."""
@@ -304,6 +343,13 @@ class NotAcceptable(RequestError):
     def members(self) -> Mapping[str, Any]:
         """The media types that would have worked."""
         return {"available": list(self.available)}
+
+    @classmethod
+    def rebuild(cls, message: str, members: Mapping[str, Any], headers: Mapping[str, str]) -> Self:
+        """With the media types that would have worked."""
+        error = super().rebuild(message, members, headers)
+        error.available = tuple(each for each in _listed(members, "available") if isinstance(each, str))
+        return error
 
 
 class RequestTimeout(RequestError):
@@ -352,12 +398,67 @@ class InvalidArguments(RequestError):
         """A pointer per error, and a body ready to send."""
         return {"errors": [dict(error) for error in self.errors], "example": self.example}
 
+    @classmethod
+    def rebuild(cls, message: str, members: Mapping[str, Any], headers: Mapping[str, str]) -> Self:
+        """With the pointers and the example."""
+        error = super().rebuild(message, members, headers)
+        entries = (each for each in _listed(members, "errors") if isinstance(each, dict))
+        error.errors = tuple({str(name): str(value) for name, value in entry.items()} for entry in entries)
+        error.example = members.get("example")
+        return error
+
 
 class HeadTooLarge(RequestError):
     """The head of the request is larger than this server takes."""
 
     code = "head_too_large"
     status = 431
+
+
+def received(
+    code: str, message: str = "", members: Mapping[str, Any] = {}, headers: Mapping[str, str] = {}
+) -> StreamError:
+    """The error that the wire told: of the class with this code, the user's own classes included.
+
+    Of several classes with one code it is the most general. A code that no class has makes a `StreamError` with the
+    code and, where they were told, the status and whether a retry helps.
+
+    Args:
+        code: what every failure has.
+        message: for people; the class's own where it is empty.
+        members: those of the problem document, or of the failure in the stream.
+        headers: those of the response, with names in lower case.
+    """
+    found = _class_of(code)
+    error = (found or StreamError).rebuild(message, members, headers)
+    if found is None:
+        status, retryable = members.get("status"), members.get("retryable")
+        error.code = code
+        error.status = status if type(status) is int and 400 <= status <= 599 else StreamError.status
+        error.retryable = retryable is True
+    stream_id, items_sent = members.get("stream_id"), members.get("items_sent")
+    error.stream_id = stream_id if isinstance(stream_id, str) else ""
+    error.items_sent = items_sent if type(items_sent) is int else 0
+    return error
+
+
+def _class_of(code: str) -> type[StreamError] | None:
+    level: list[type[StreamError]] = [StreamError]
+    while level:
+        for kind in level:
+            if kind.code == code:
+                return kind
+        level = [child for kind in level for child in kind.__subclasses__()]
+    return None
+
+
+def _seconds(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _listed(members: Mapping[str, Any], name: str) -> list[Any]:
+    value = members.get(name)
+    return value if isinstance(value, list) else []
 
 
 class WireError(HeadraceError):

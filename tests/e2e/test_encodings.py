@@ -1,4 +1,4 @@
-"""The first example, read with curl in all five encodings, from a real server process."""
+"""The first example, read with curl in all six encodings, from a real server process."""
 
 import itertools
 import json
@@ -60,13 +60,22 @@ def test_ndjson_has_one_object_per_line(poet: Served, accept: str) -> None:
     assert lines[-1]["end"]["items"] == 4
 
 
+def test_frames_have_one_item_each(poet: Served) -> None:
+    body, _ = curl(poet, "application/vnd.headrace.frames")
+    items = "".join(f'\3\0\0\0\x0a"rain {number}\\n"' for number in range(4))
+    assert body.startswith(items + "\5\0\0\0")
+    assert re.fullmatch(r'\{"items":4,"first_item_ms":[\d.]+,"duration_ms":[\d.]+\}', body[len(items) + 5 :])
+
+
 def test_gathered_json_is_one_string_sent_at_once(poet: Served) -> None:
     body, times = curl(poet, "application/json")
     assert body == '"rain 0\\nrain 1\\nrain 2\\nrain 3\\n"'
     assert len(times) == 1
 
 
-@pytest.mark.parametrize("accept", ["text/plain", "text/event-stream", "application/x-ndjson"])
+@pytest.mark.parametrize(
+    "accept", ["text/plain", "text/event-stream", "application/x-ndjson", "application/vnd.headrace.frames"]
+)
 def test_items_arrive_spread_over_time_and_not_at_the_end(poet: Served, accept: str) -> None:
     _, times = curl(poet, accept)
     assert len(times) >= 4

@@ -211,14 +211,23 @@ def test_a_body_of_its_own_leaves_the_others_to_the_query() -> None:
     [
         (
             "/text",
-            ["text/plain", "application/x-ndjson", "application/jsonl", "text/event-stream", "application/json"],
+            [
+                *("text/plain", "application/x-ndjson", "application/jsonl", "text/event-stream"),
+                *("application/vnd.headrace.frames", "application/json"),
+            ],
         ),
-        ("/tokens", ["application/x-ndjson", "application/jsonl", "text/event-stream", "application/json"]),
+        (
+            "/tokens",
+            [
+                *("application/x-ndjson", "application/jsonl", "text/event-stream"),
+                *("application/vnd.headrace.frames", "application/json"),
+            ],
+        ),
         (
             "/sound",
             [
                 *("audio/wav", "application/octet-stream", "application/x-ndjson", "application/jsonl"),
-                *("text/event-stream", "application/json"),
+                *("text/event-stream", "application/vnd.headrace.frames", "application/json"),
             ],
         ),
         ("/pet", ["application/json"]),

@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from headrace.errors import MissingHeader, OutOfOrder, StreamTruncated, WireError
+from headrace.wire.codec_protocol import Codec
 from headrace.wire.decoding import EventFeed, Feed
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.stream_types import stream_types
@@ -88,3 +90,12 @@ def test_nothing_may_follow_the_end(name: str) -> None:
 def test_a_declared_header_must_come_first() -> None:
     with pytest.raises(MissingHeader):
         Commands(stream_types(str, header_type=int)).feed(b'item="a"')
+
+
+def test_a_format_says_itself_how_its_values_are_written() -> None:
+    class Shouted(Commands):
+        def value(self, codec: Codec, data: bytes) -> Any:
+            return codec.loads(data).upper()
+
+    feed = Shouted(stream_types(str, header_type=str, footer_type=str))
+    assert feed.feed(b'header="h" item="i" footer="f"') == [Header("H"), Item("I"), Footer("F")]

@@ -32,6 +32,11 @@ def value_of(kind: str, value: Any) -> Any:
     return value
 
 
+def bytes_of(case: dict[str, Any], name: str) -> bytes:
+    written: str = case["bytes"][name]
+    return bytes.fromhex(written) if name in ("bytes", "frames") else written.encode()
+
+
 def events_of(case: dict[str, Any]) -> list[StreamEvent]:
     events: list[StreamEvent] = []
     for record in case["events"]:
@@ -57,16 +62,16 @@ def events_of(case: dict[str, Any]) -> list[StreamEvent]:
 def test_encoders_write_exactly_the_bytes_of_the_vectors(case: dict[str, Any], name: str) -> None:
     encoder = FORMAT[name].encoder(types_of(case))
     written = b"".join(encode(encoder, event) for event in events_of(case))
-    assert written == (bytes.fromhex(case["bytes"][name]) if name == "bytes" else case["bytes"][name].encode())
+    assert written == bytes_of(case, name)
 
 
-@pytest.mark.parametrize("name", ["sse", "ndjson"])
+@pytest.mark.parametrize("name", ["sse", "ndjson", "frames"])
 @pytest.mark.parametrize(
     "case", [case for case in VECTORS if case["types"]["item"] != "event"], ids=lambda case: case["name"]
 )
 def test_what_the_vectors_write_reads_back(case: dict[str, Any], name: str) -> None:
     decoder = FORMAT[name].decoder(types_of(case))
-    events = decoder.feed(case["bytes"][name].encode()) + decoder.finish()
+    events = decoder.feed(bytes_of(case, name)) + decoder.finish()
     ending = events_of(case)[-1]
     if isinstance(ending, End):
         ending = End(ending.items, ending.first_item_ms and round(ending.first_item_ms, 3), ending.duration_ms)

@@ -3,7 +3,8 @@ import pytest
 from headrace.errors import NotAcceptable
 from headrace.wire.document import DocumentEncoder
 from headrace.wire.events import Event
-from headrace.wire.formats import FORMATS, choose
+from headrace.wire.formats import FORMATS, choose, essence
+from headrace.wire.frames import FrameEncoder
 from headrace.wire.gathered import GatheredEncoder
 from headrace.wire.ndjson import NdjsonEncoder
 from headrace.wire.raw import BytesEncoder
@@ -18,6 +19,7 @@ TYPED_BYTES = stream_types(bytes, footer_type=dict)
 UTF8_TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"
 LINES = "application/x-ndjson"
+FRAMES = "application/vnd.headrace.frames"
 OCTETS = "application/octet-stream"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
@@ -67,6 +69,21 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("application/json", TEXT, None, "application/json"),
         ("application/json", TYPED_BYTES, None, "application/json"),
         ("TEXT/Event-Stream; charset=utf-8", JSON, None, EVENTS),
+        (FRAMES, TEXT, None, FRAMES),
+        (FRAMES, JSON, "text/markdown", FRAMES),
+        ("*/*, application/vnd.headrace.frames", JSON, None, LINES),
+        ("application/vnd.headrace.frames, */*;q=0.9", TYPED_TEXT, None, FRAMES),
+        # Frames tell where bytes stand as they are; no wildcard picks them.
+        (FRAMES, BYTES, "audio/wav", f"{FRAMES}; item=bytes"),
+        (FRAMES, TYPED_BYTES, None, f"{FRAMES}; item=bytes"),
+        (
+            FRAMES,
+            stream_types(str, header_type=bytes, footer_type=bytes),
+            None,
+            f"{FRAMES}; header=bytes; footer=bytes",
+        ),
+        (FRAMES, stream_types(Event[bytes]), None, FRAMES),
+        (f"application/*, {LINES};q=0, application/jsonl;q=0", JSON, None, "application/json"),
         # Header and footer are lost only for who asks for exactly that.
         ("text/plain", TYPED_TEXT, None, UTF8_TEXT),
         ("application/octet-stream", TYPED_BYTES, None, OCTETS),
@@ -128,13 +145,13 @@ def test_one_value_is_answered_in(
             "text/html",
             JSON,
             False,
-            ["application/x-ndjson", "application/jsonl", "text/event-stream", "application/json"],
+            [LINES, "application/jsonl", "text/event-stream", FRAMES, "application/json"],
         ),
         (
             "text/plain, application/octet-stream",
             JSON,
             False,
-            ["application/x-ndjson", "application/jsonl", "text/event-stream", "application/json"],
+            [LINES, "application/jsonl", "text/event-stream", FRAMES, "application/json"],
         ),
         ("text/event-stream, application/x-ndjson", JSON, True, ["application/json"]),
         ("image/png", TEXT, True, ["image/gif", "text/plain", "application/json"]),
@@ -160,6 +177,7 @@ def test_nothing_acceptable_names_what_there_is(
         ("application/octet-stream", BYTES, False, BytesEncoder),
         ("text/event-stream", JSON, False, SseEncoder),
         ("application/jsonl", JSON, False, NdjsonEncoder),
+        (FRAMES, JSON, False, FrameEncoder),
         ("application/json", JSON, False, GatheredEncoder),
         ("application/json", JSON, True, DocumentEncoder),
     ],
@@ -178,6 +196,12 @@ def test_formats_that_tell_no_failure_in_band_say_so() -> None:
         "bytes": (False, False),
         "ndjson": (True, False),
         "sse": (True, False),
+        "frames": (True, False),
         "json": (False, True),
         "document": (False, True),
     }
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "Text/Plain; charset=utf-8", " text/plain ;x=1"])
+def test_the_essence_is_the_media_type_without_its_parameters(media_type: str) -> None:
+    assert essence(media_type) == "text/plain"

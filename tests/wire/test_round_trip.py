@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headrace.wire.encoding import encode
 from headrace.wire.events import RESERVED_NAMES, End, Event, Failure, Footer, Header, Item, StreamEvent
 from headrace.wire.formats import FORMATS
+from headrace.wire.frames import FrameDecoder, FrameEncoder
 from headrace.wire.stream_types import stream_types
 
 FORMAT = {row.name: row for row in FORMATS}
@@ -85,19 +86,33 @@ def test_sse_carries_every_stream(item: Any, data: st.DataObject, places: list[i
     assert through("sse", item, stream, places) == stream[2]
 
 
+@pytest.mark.parametrize("name", ["ndjson", "frames"])
 @pytest.mark.parametrize("item", [str, bytes, Any], ids=str)
 @settings(deadline=None)
 @given(data=st.data(), places=cuts)
-def test_ndjson_carries_every_stream(item: Any, data: st.DataObject, places: list[int]) -> None:
+def test_lines_and_frames_carry_every_stream(name: str, item: Any, data: st.DataObject, places: list[int]) -> None:
     stream = data.draw(streams(item))
-    assert through("ndjson", item, stream, places) == stream[2]
+    assert through(name, item, stream, places) == stream[2]
+
+
+@pytest.mark.parametrize("name", ["ndjson", "frames"])
+@settings(deadline=None)
+@given(stream=streams(Event[str]), places=cuts)
+def test_lines_and_frames_carry_the_data_of_events(
+    name: str, stream: tuple[bool, bool, list[StreamEvent]], places: list[int]
+) -> None:
+    expected = [Item(Event(event.data.data)) if isinstance(event, Item) else event for event in stream[2]]
+    assert through(name, Event[str], stream, places) == expected
 
 
 @settings(deadline=None)
-@given(stream=streams(Event[str]), places=cuts)
-def test_ndjson_carries_the_data_of_events(stream: tuple[bool, bool, list[StreamEvent]], places: list[int]) -> None:
-    expected = [Item(Event(event.data.data)) if isinstance(event, Item) else event for event in stream[2]]
-    assert through("ndjson", Event[str], stream, places) == expected
+@given(items=st.lists(anything), places=cuts)
+def test_a_batch_carries_what_its_items_would(items: list[Any], places: list[int]) -> None:
+    types = stream_types(Any)
+    written = FrameEncoder(types).batch(items)
+    decoder = FrameDecoder(types)
+    read = [event for piece in pieces(written, places) for event in decoder.feed(piece)]
+    assert read == [Item(item) for item in items]
 
 
 @pytest.mark.parametrize(("name", "item"), [("text", str), ("bytes", bytes)])

@@ -29,6 +29,7 @@ def test_a_type_that_cannot_be_sent_is_refused() -> None:
 def test_who_does_not_know_the_types_takes_any_json_in_any_form() -> None:
     types = unknown_types()
     assert types.item.loads(b'{"a":[1,null]}') == {"a": [1, None]}
+    assert types.header is types.footer is types.item
     order = types.order()
     for kind in (Item, Footer, End):
         order.advance(kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import sys
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import to_json
 
@@ -41,6 +41,10 @@ def codec_for(annotation: Any) -> Codec:
         return EventCodec(codec_for(arguments[0]), raw=arguments[0] in (str, Any))
     if origin in (Union, types.UnionType) and any(Event in (get_origin(one), one) for one in arguments):
         raise TypeError("Event must be the item type itself: write Event[A | B], not Event[A] | B")
+    if _is_array(annotation):
+        from headrace.wire.array import ArrayCodec
+
+        return ArrayCodec(annotation)
     if _holds_struct(annotation):
         from headrace.wire.struct_codec import StructCodec
 
@@ -48,7 +52,7 @@ def codec_for(annotation: Any) -> Codec:
     return ModelCodec(annotation)
 
 
-class TextCodec:
+class TextCodec(Codec):
     """`str`. The most frequent item by far, so it passes no schema."""
 
     kind: Literal["text", "bytes", "json"] = "text"
@@ -81,8 +85,8 @@ class TextCodec:
         return {"type": "string"}
 
 
-class BytesCodec:
-    """`bytes`; `bytearray` and `memoryview` are as good."""
+class BytesCodec(Codec):
+    """`bytes`; `bytearray` and `memoryview` are as good. A binary frame carries them as they are."""
 
     kind: Literal["text", "bytes", "json"] = "bytes"
     name = "bytes"
@@ -101,6 +105,15 @@ class BytesCodec:
         except ValueError as error:
             raise InvalidItem(f"JSON that is not of type bytes: a string that is not base64 ({error})") from error
 
+    def pack(self, value: Any) -> bytes:
+        """The bytes themselves; raises InvalidItem."""
+        data: bytes = self.check(value)
+        return data
+
+    def unpack(self, data: bytes) -> Any:
+        """The bytes themselves."""
+        return data
+
     def check(self, value: Any) -> Any:
         """The value as `bytes`; raises InvalidItem."""
         if type(value) is bytes:
@@ -112,6 +125,14 @@ class BytesCodec:
     def schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12, section 8.3 of its validation part)."""
         return {"type": "string", "contentEncoding": "base64"}
+
+
+def _is_array(annotation: Any) -> bool:
+    # Whoever declares an array has imported numpy; nobody else needs it.
+    numpy = sys.modules.get("numpy")
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return numpy is not None and (get_origin(annotation) or annotation) is numpy.ndarray
 
 
 def _holds_struct(annotation: Any) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from headrace.errors import HeadraceError, StreamTruncated, WireError
+from headrace.wire.codec_protocol import Codec
 from headrace.wire.encoding import declared
 from headrace.wire.endings import read_end, read_failure
 from headrace.wire.events import End, Failure, Footer, Header, Item, StreamEvent
@@ -87,18 +88,22 @@ class EventFeed(Feed[StreamEvent]):
             raise StreamTruncated
         return []
 
+    def value(self, codec: Codec, data: bytes) -> Any:
+        """A header, an item or a footer as this format writes them: JSON unless it says otherwise."""
+        return codec.loads(data)
+
     def event(self, name: str, data: bytes) -> StreamEvent:
-        """The event of this name with this JSON."""
+        """The event of this name with this content."""
         match name:
             case "item":
                 self.order.advance(Item)
-                return Item(self.types.item.loads(data))
+                return Item(self.value(self.types.item, data))
             case "header":
                 self.order.advance(Header)
-                return Header(declared(self.types.header, name).loads(data))
+                return Header(self.value(declared(self.types.header, name), data))
             case "footer":
                 self.order.advance(Footer)
-                return Footer(declared(self.types.footer, name).loads(data))
+                return Footer(self.value(declared(self.types.footer, name), data))
             case "end":
                 self.order.advance(End)
                 return read_end(data)

@@ -16,7 +16,7 @@ from headrace.wire.codec_protocol import Codec
 from headrace.wire.events import RESERVED_NAMES, Event
 
 
-class EventCodec:
+class EventCodec(Codec):
     """`Event`s whose data is of one type. Reading gives `Event(data)`: only SSE carries a name and an id.
 
     `raw` tells the reader of SSE that the data is text as it stands, never JSON.
@@ -36,6 +36,15 @@ class EventCodec:
     def loads(self, data: bytes) -> Any:
         """Raises WireError for what is not JSON and InvalidItem for JSON that is not of the data's type."""
         return Event(self.data.loads(data))
+
+    def pack(self, value: Any) -> bytes:
+        """The data alone; raw bytes too as JSON, because the kind of an event is JSON. Raises InvalidItem."""
+        data = self._event(value).data
+        return self.data.dumps(data) if self.data.kind == "bytes" else self.data.pack(data)
+
+    def unpack(self, data: bytes) -> Any:
+        """Raises WireError and InvalidItem as `loads` does."""
+        return Event(self.data.loads(data) if self.data.kind == "bytes" else self.data.unpack(data))
 
     def check(self, value: Any) -> Any:
         """The event with its data as the declared type has it; raises InvalidItem."""

@@ -14,12 +14,15 @@ from headrace.wire.accept import parse_accept, preference
 from headrace.wire.decoding import Decoder
 from headrace.wire.document import DocumentDecoder, DocumentEncoder
 from headrace.wire.encoding import Encoder
+from headrace.wire.frames import FrameDecoder, FrameEncoder
 from headrace.wire.gathered import GatheredDecoder, GatheredEncoder
 from headrace.wire.ndjson import NdjsonDecoder, NdjsonEncoder
 from headrace.wire.raw import BytesDecoder, BytesEncoder
 from headrace.wire.sse import SseDecoder, SseEncoder
 from headrace.wire.stream_types import StreamTypes
 from headrace.wire.text import TextDecoder, TextEncoder
+
+FRAMES = "application/vnd.headrace.frames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Format:
     gathers: bool = False  # nothing is sent before the end is known
     streams: bool = True
     unary: bool = False
+    named: bool = False  # only for who asks for exactly this; no wildcard picks it
+    tells_bytes: bool = False  # bytes stand in it as they are, so the content type must say where
 
 
 # The order decides between formats that a client likes equally well; so the first that can be used is the default.
@@ -42,6 +47,7 @@ FORMATS = (
     Format("bytes", ("application/octet-stream",), BytesEncoder, BytesDecoder, only="bytes", unary=True),
     Format("ndjson", ("application/x-ndjson", "application/jsonl"), NdjsonEncoder, NdjsonDecoder),
     Format("sse", ("text/event-stream",), SseEncoder, SseDecoder),
+    Format("frames", (FRAMES,), FrameEncoder, FrameDecoder, named=True, tells_bytes=True),
     Format("json", ("application/json",), GatheredEncoder, GatheredDecoder, gathers=True),
     Format(
         "document", ("application/json",), DocumentEncoder, DocumentDecoder, gathers=True, streams=False, unary=True
@@ -51,7 +57,7 @@ FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a request is answered in. `content_type` is the header's value, with its charset."""
+    """What a request is answered in. `content_type` is the header's value, with its parameters."""
 
     format: Format
     content_type: str
@@ -78,7 +84,7 @@ def choose(accept: str | None, types: StreamTypes, *, unary: bool = False, media
     offers = list(_offers(types, unary, media_type))
     best: tuple[tuple[float, int], _Offer] | None = None
     for offer in offers:
-        liked = preference(ranges, _essence(offer.media_type), exact=offer.loses)
+        liked = preference(ranges, essence(offer.media_type), exact=offer.named)
         if liked is not None and (best is None or liked > best[0]):
             best = liked, offer
     if best is None:
@@ -87,14 +93,14 @@ def choose(accept: str | None, types: StreamTypes, *, unary: bool = False, media
             f"none of the accepted media types is available; there are: {', '.join(available)}", available
         )
     offer = best[1]
-    return Choice(offer.format, _content_type(offer.media_type), types)
+    return Choice(offer.format, _content_type(offer, types), types)
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
     format: Format
     media_type: str
-    loses: bool  # the header and the footer would be lost: only for who asks for exactly this
+    named: bool  # only for who asks for exactly this, because the header and the footer would be lost for instance
 
 
 def _offers(types: StreamTypes, unary: bool, media_type: str | None) -> Iterator[_Offer]:
@@ -105,7 +111,7 @@ def _offers(types: StreamTypes, unary: bool, media_type: str | None) -> Iterator
             continue
         declared = (media_type,) if media_type is not None and format_.only is not None else ()
         for name in (*declared, *format_.media_types):
-            yield _Offer(format_, name, loses=typed and format_.only is not None)
+            yield _Offer(format_, name, named=format_.named or (typed and format_.only is not None))
 
 
 def _usable(format_: Format, types: StreamTypes, unary: bool) -> bool:
@@ -114,12 +120,18 @@ def _usable(format_: Format, types: StreamTypes, unary: bool) -> bool:
     return format_.unary if unary else format_.streams
 
 
-def _essence(media_type: str) -> str:
+def essence(media_type: str) -> str:
+    """A media type without its parameters, in lower case."""
     return media_type.partition(";")[0].strip().lower()
 
 
-def _content_type(media_type: str) -> str:
+def _content_type(offer: _Offer, types: StreamTypes) -> str:
     # Of the types used here only text has a charset; JSON is always UTF-8 (RFC 8259, section 8.1).
+    media_type = offer.media_type
     if media_type.lower().startswith("text/") and "charset=" not in media_type.lower():
         return f"{media_type}; charset=utf-8"
+    if offer.format.tells_bytes:
+        codecs = {"item": types.item, "header": types.header, "footer": types.footer}
+        raw = [name for name, codec in codecs.items() if codec is not None and codec.kind == "bytes"]
+        return "; ".join([media_type, *(f"{name}=bytes" for name in raw)])
     return media_type

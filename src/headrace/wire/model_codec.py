@@ -17,11 +17,13 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails, SchemaError
 
 from headrace.errors import InvalidItem, WireError
+from headrace.wire.codec_protocol import Codec
 from headrace.wire.json_line import escape_line_ends, read_json
+from headrace.wire.segments import Segments, split_payload
 from headrace.wire.type_name import type_name
 
 
-class ModelCodec:
+class ModelCodec(Codec):
     """Values of one type that pydantic knows. A dict becomes the model it stands for; "5" does not become an int."""
 
     kind: Literal["text", "bytes", "json"] = "json"
@@ -48,10 +50,27 @@ class ModelCodec:
 
     def loads(self, data: bytes) -> Any:
         """Raises WireError for what is not JSON and InvalidItem for JSON that is not a value of the type."""
+        return self.read(data)
+
+    def pack(self, value: Any) -> bytes:
+        """JSON, with the numbers of arrays beside it as they stand in memory; raises InvalidItem."""
+        segments = Segments()
+        return segments.join(self._write(value, self._validate(value), segments))
+
+    def unpack(self, data: bytes) -> Any:
+        """Raises WireError and InvalidItem as `loads` does, and for arrays that nothing in the JSON refers to."""
+        head, segments = split_payload(data)
+        value = self.read(head, segments)
+        if segments.unused:
+            raise InvalidItem(f"array {segments.unused[0]} of the payload has no place in type {self.name}")
+        return value
+
+    def read(self, data: bytes, segments: Segments | None = None) -> Any:
+        """A value from JSON and the arrays beside it; the errors of `loads`."""
         if b"NaN" in data or b"Infinity" in data:  # pydantic reads both; they may stand inside a text
             read_json(data)
         try:
-            return self._validate_json(data, strict=True)
+            return self._validate_json(data, strict=True, context=segments)
         except ValidationError as error:
             first = _errors(error)[0]
             if first["type"] == "json_invalid":
@@ -61,7 +80,7 @@ class ModelCodec:
     def check(self, value: Any) -> Any:
         """The value as the declared type has it; raises InvalidItem."""
         validated = self._validate(value)
-        self._write(value, validated)
+        self._write(value, validated, Segments())
         return validated
 
     def schema(self) -> dict[str, Any]:
@@ -80,21 +99,21 @@ class ModelCodec:
         except ValidationError as error:
             raise InvalidItem(self._refusal(value, _explain(error))) from error
 
-    def _write(self, value: Any, validated: Any) -> bytes:
+    def _write(self, value: Any, validated: Any, segments: Segments | None = None) -> bytes:
         try:
-            data = self._to_json(validated, by_alias=True, warnings="error")
+            data = self._to_json(validated, by_alias=True, warnings="error", context=segments)
         except ValueError:
-            data = self._write_doubted(value, validated)
+            data = self._write_doubted(value, validated, segments)
         if b"null" in data or b"NaN" in data or b"Infinity" in data:
             self._refuse_nan(value, validated)
         return escape_line_ends(data)
 
-    def _write_doubted(self, value: Any, validated: Any) -> bytes:
+    def _write_doubted(self, value: Any, validated: Any, segments: Segments | None) -> bytes:
         # The serializer failed, or doubts a value without being sure. Reading back what it writes settles it, and says
         # where the mistake is.
         try:
-            data = self._to_json(validated, by_alias=True, warnings="none")
-            self._validate_json(data, strict=True)
+            data = self._to_json(validated, by_alias=True, warnings="none", context=segments)
+            self._validate_json(data, strict=True, context=segments)
         except ValidationError as error:
             raise InvalidItem(self._refusal(value, _explain(error))) from error
         except ValueError as error:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
 
 from headrace.wire.codec import Codec, codec_for
 from headrace.wire.events import Order
+from headrace.wire.untyped_codec import UntypedCodec
+
+ItemT = TypeVar("ItemT", default=Any)
+HeaderT = TypeVar("HeaderT", default=Any)
+FooterT = TypeVar("FooterT", default=Any)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamTypes:
+class StreamTypes(Generic[ItemT, HeaderT, FooterT]):
     """The codecs of a stream. None: the stream declares no header, no footer.
 
     `optional`: a header and a footer may come or not. For readers that do not know what the stream declares.
@@ -26,6 +33,18 @@ class StreamTypes:
         return Order(header=self.header is not None, footer=self.footer is not None, optional=self.optional)
 
 
+@overload
+def stream_types(item: type[ItemT]) -> StreamTypes[ItemT, None, None]: ...
+@overload
+def stream_types(item: type[ItemT], *, header_type: type[HeaderT]) -> StreamTypes[ItemT, HeaderT, None]: ...
+@overload
+def stream_types(item: type[ItemT], *, footer_type: type[FooterT]) -> StreamTypes[ItemT, None, FooterT]: ...
+@overload
+def stream_types(
+    item: type[ItemT], *, header_type: type[HeaderT], footer_type: type[FooterT]
+) -> StreamTypes[ItemT, HeaderT, FooterT]: ...
+@overload
+def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None) -> StreamTypes: ...
 def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None) -> StreamTypes:
     """Makes the codecs of type annotations.
 
@@ -41,4 +60,5 @@ def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None)
 
 def unknown_types() -> StreamTypes:
     """For a reader that knows nothing of the stream: any JSON, with or without a header and a footer."""
-    return StreamTypes(codec_for(Any), codec_for(Any), codec_for(Any), optional=True)
+    codec = UntypedCodec()
+    return StreamTypes(codec, codec, codec, optional=True)

@@ -12,11 +12,12 @@ from typing import Any, Literal
 import msgspec
 
 from headrace.errors import InvalidItem, WireError
+from headrace.wire.codec_protocol import Codec
 from headrace.wire.json_line import escape_line_ends
 from headrace.wire.type_name import type_name
 
 
-class StructCodec:
+class StructCodec(Codec):
     """Values of a type made of msgspec Structs. A dict becomes the Struct it stands for."""
 
     kind: Literal["text", "bytes", "json"] = "json"
