@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from served import REPOSITORY, Serve
+from speech import speak
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 
@@ -18,6 +19,7 @@ def curl_lines(example: Path) -> list[str]:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_the_curl_lines_of_an_example_work(serve: Serve, tmp_path: Path, example: Path) -> None:
     (tmp_path / "README.md").write_text("a text to send")
+    (tmp_path / "speech.wav").write_bytes(speak("It was a long time ago.").wav())
     served = serve(str(example))
     lines = curl_lines(example)
     assert lines
