@@ -13,16 +13,19 @@ from headrace.errors import (
     ClientGone,
     DefinitionError,
     HeadraceError,
+    InternalError,
     InvalidArguments,
     MethodNotAllowed,
     Mistake,
     NotAcceptable,
     Overloaded,
     Place,
+    RateLimited,
     RequestError,
     SetupError,
     StreamError,
     Unauthorized,
+    received,
 )
 
 ROW = re.compile(r"^    (?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<rest>.*)$", re.MULTILINE)
@@ -188,3 +191,92 @@ def test_every_code_is_explained_in_the_wire_format() -> None:
     page = (SOURCE.parent.parent / "docs" / "wire-format.md").read_text("utf-8")
     codes = {kind.code for kind in tree().values() if issubclass(kind, StreamError)}
     assert sorted(code for code in codes if f"`{code}`" not in page) == []
+
+
+# -- from the wire
+
+
+@pytest.mark.parametrize("kind", [each for each in STREAM_ERRORS.values() if each is not ClientGone])
+def test_every_error_is_found_by_its_code(kind: type[StreamError]) -> None:
+    error = received(kind.code, "m")
+    assert type(error) is kind
+    assert (error.message, error.status, error.retryable) == ("m", kind.status, kind.retryable)
+    assert (error.stream_id, error.items_sent) == ("", 0)
+    assert isinstance(error.headers, dict)
+    assert isinstance(error.members, dict)
+
+
+def test_an_error_without_a_message_has_that_of_its_class() -> None:
+    assert received("internal").message == InternalError.default_message()
+
+
+def test_of_several_classes_with_a_code_the_most_general_is_meant() -> None:
+    class Fuller(Overloaded):
+        """Fuller than full."""
+
+    assert type(received("overloaded")) is Overloaded
+    assert type(received("cancelled")) is Cancelled
+    assert Fuller.code == "overloaded"
+
+
+def test_a_users_own_error_is_found_however_deep_it_stands_and_whatever_it_takes() -> None:
+    class Tired(Overloaded):
+        """The model is tired."""
+
+        code = "test_tired"
+
+        def __init__(self, hours: int) -> None:
+            super().__init__(f"for {hours} hours", retry_after=hours * 3600)
+
+    class VeryTired(Tired):
+        """The model sleeps."""
+
+        code = "test_very_tired"
+
+    error = received("test_very_tired", "for 2 hours", {}, {"retry-after": "7200"})
+    assert isinstance(error, VeryTired)
+    assert (error.message, error.retry_after, error.headers) == ("for 2 hours", 7200, {"retry-after": "7200"})
+
+
+def test_a_code_that_no_class_has_keeps_what_was_told() -> None:
+    told = {"status": 418, "retryable": True, "stream_id": "s_1", "items_sent": 3}
+    error = received("test_teapot", "short", told)
+    assert type(error) is StreamError
+    assert (error.code, error.status, error.retryable) == ("test_teapot", 418, True)
+    assert (error.stream_id, error.items_sent) == ("s_1", 3)
+    assert (StreamError.code, StreamError.status, StreamError.retryable) == ("stream_error", 500, False)
+
+
+@pytest.mark.parametrize("status", [None, 200, 600, "418", True, 4.5])
+def test_a_status_that_no_failure_has_is_not_taken_over(status: object) -> None:
+    error = received("test_teapot", "", {"status": status, "retryable": "yes", "stream_id": 7, "items_sent": "x"})
+    assert (error.status, error.retryable, error.stream_id, error.items_sent) == (500, False, "", 0)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("", 1), ("-7", 1), ("Fri, 20 Nov", 1), ("9" * 10, 1)])
+def test_overloaded_keeps_its_advice(text: str, seconds: int) -> None:
+    error = received("overloaded", "", {}, {"retry-after": text})
+    assert isinstance(error, Overloaded)
+    assert error.retry_after == seconds
+    assert isinstance(received("rate_limited"), RateLimited)
+
+
+def test_method_not_allowed_keeps_the_methods() -> None:
+    error = received("method_not_allowed", "", {}, {"allow": "GET,  POST,"})
+    assert isinstance(error, MethodNotAllowed)
+    assert error.allowed == ("GET", "POST")
+
+
+def test_not_acceptable_keeps_what_is_available() -> None:
+    error = received("not_acceptable", "", {"available": ["text/plain", 7]})
+    assert isinstance(error, NotAcceptable)
+    assert error.available == ("text/plain",)
+    assert received("not_acceptable", "", {"available": "text"}).members == {"available": []}
+
+
+def test_invalid_arguments_keep_their_pointers_and_the_example() -> None:
+    members = {"errors": [{"pointer": "/a", "detail": "wrong", "type": "t", "more": 7}, "x"], "example": {"a": 1}}
+    error = received("invalid_arguments", "", members)
+    assert isinstance(error, InvalidArguments)
+    assert error.errors == ({"pointer": "/a", "detail": "wrong", "type": "t", "more": "7"},)
+    assert error.example == {"a": 1}

@@ -26,6 +26,7 @@
     │       ├── MalformedBody       malformed_body       400
     │       ├── Unauthorized        unauthorized         401
     │       ├── ForbiddenHost       forbidden_host       403
+    │       ├── ForbiddenOrigin     forbidden_origin     403
     │       ├── NotFound            not_found            404
     │       ├── MethodNotAllowed    method_not_allowed   405
     │       ├── NotAcceptable       not_acceptable       406
@@ -296,6 +297,13 @@ class ForbiddenHost(RequestError):
     """This server does not answer under the name that the request calls it."""
 
     code = "forbidden_host"
+    status = 403
+
+
+class ForbiddenOrigin(RequestError):
+    """Pages of this origin may not open a WebSocket here."""
+
+    code = "forbidden_origin"
     status = 403
 
 

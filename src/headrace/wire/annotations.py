@@ -42,6 +42,9 @@ else:
             return AsyncIterator[Union[tuple(members)]]  # noqa: UP007
 
 
+ENDPOINT = "__headrace_endpoint__"
+"""Where `@endpoint` leaves, on a function, what it was given: its `path`, its `methods` and the rest."""
+
 ASYNC_FORMS = (AsyncIterator, AsyncIterable, AsyncGenerator)
 SYNC_FORMS = (Iterator, Iterable, Generator)
 
