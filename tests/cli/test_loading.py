@@ -37,6 +37,21 @@ def test_the_bound_app_that_others_are_given_to_is_taken(project: Any) -> None:
     assert found.service.__name__ == "Chat"
 
 
+def test_the_service_that_depends_on_the_others_is_taken(project: Any) -> None:
+    code = TWO + (
+        "\nfrom headrace.services.dependencies import depends\n\n@service\nclass Both:\n"
+        "    chat = depends(Chat)\n    def __init__(self, speak=depends(Speak)):\n        pass\n"
+    )
+    assert project.write(app=code).loaded("app.py").__name__ == "Both"
+
+
+def test_of_services_in_a_circle_none_is_taken_for_the_others(project: Any) -> None:
+    code = (
+        TWO + "\nfrom headrace.services.dependencies import depends\nChat.a = depends(Speak)\nSpeak.b = depends(Chat)\n"
+    )
+    assert "app.py has 2 services: Chat, Speak" in project.write(app=code).mistake("app.py")
+
+
 def test_a_bound_app_can_be_named(project: Any) -> None:
     found = project.write(app=TWO + "speak = Speak.bind()\nchat = Chat.bind()\n").load("app:speak")
     assert isinstance(found, Bound)

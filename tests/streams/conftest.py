@@ -1,7 +1,6 @@
 """What the tests of streams share: a clock that jumps, an encoder easy to read, a peer that can stop reading."""
 
 import asyncio
-import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,40 +10,8 @@ from headrace.errors import InvalidItem
 from headrace.streams.outlet import Outlet
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
+from headrace.testing.clock import run
 from headrace.wire.events import End, Failure, Order
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Where nothing is ready, the time of the next timer has come at once."""
-
-    now = 0.0
-    jumps = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            events = super().select(10)
-            assert events, "the loop waits for something that nobody will do"
-            return events
-        events = super().select(0)
-        if not events:
-            self.jumps += 1
-            self.now += max(timeout, 0.0)
-        return events
-
-
-class _JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-    @property
-    def jumps(self) -> int:
-        """How often it had nothing to do but to wait for a timer."""
-        return self._jumping.jumps
-
 
 Jump = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
@@ -55,11 +22,6 @@ def jump() -> Jump:
 
     Not for tests in which a worker thread is in time: against such a clock every thread is late.
     """
-
-    def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        with asyncio.Runner(loop_factory=_JumpingLoop) as runner:
-            runner.run(main())
-
     return run
 
 

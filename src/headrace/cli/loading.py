@@ -11,6 +11,7 @@ from headrace.cli.importing import import_code
 from headrace.cli.target import Location
 from headrace.errors import DefinitionError, Mistake
 from headrace.services.decorators import SERVICE, Bound
+from headrace.services.dependencies import every, resolved
 from headrace.services.overrides import configured
 
 Servable = type | Bound[Any]
@@ -49,13 +50,15 @@ def _take(location: Location, module: ModuleType, name: str) -> Servable:
 
 
 def _choose(location: Location, module: ModuleType) -> Servable:
-    """The bound app of a module that is not an argument of another one, else the only service that it defines."""
+    """The bound app of a module, else the only service that it defines; what another one depends on does not count."""
     members = {name: member for name, member in vars(module).items() if not name.startswith("_")}
     bound = {name: member for name, member in members.items() if isinstance(member, Bound)}
     parts = {id(part) for each in bound.values() for part in (*each.args, *each.kwargs.values())}
     apps: dict[str, Servable] = {name: member for name, member in bound.items() if id(member) not in parts}
     services = {name: member for name, member in members.items() if _is_service(member)}
-    found = apps or {name: each for name, each in services.items() if each.__module__ == module.__name__}
+    own = {name: each for name, each in services.items() if each.__module__ == module.__name__}
+    below = {part for each in own.values() for part in _below(each)}
+    found = apps or {name: each for name, each in own.items() if each not in below} or own
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
@@ -63,6 +66,14 @@ def _choose(location: Location, module: ModuleType) -> Servable:
         what = f"{location.label} has {len(found)} services: {listed}."
         raise _wrong_name(f"{what} Choose one: headrace dev {location.label}:{first}")
     raise _wrong_name(f"{location.label} has no service of its own. {_hint(location, module)}", "@service\nclass Chat:")
+
+
+def _below(service: type) -> set[type]:
+    """The services that a service depends on; none where that cannot be told, which is a mistake for `define`."""
+    try:
+        return {each.service for each in every(resolved(Bound(service)))} - {service}
+    except DefinitionError:
+        return set()
 
 
 def _wrong_name(what: str, fix: str = "") -> DefinitionError:
