@@ -27,6 +27,7 @@ DEFAULTS = {
     "max_queue": 1000,
     "drain": 25.0,
     "heartbeat": 15.0,
+    "ping": 20.0,
     "max_body": 8388608,
     "max_answer": 67108864,
     "allowed_host": (),
@@ -232,7 +233,7 @@ def test_the_target_may_stand_in_the_file() -> None:
         (
             {"colour": "red"},
             'headrace.toml has an unknown setting "colour". It takes host, port, reload, workers, log-level,'
-            " log-format, cors-origin, api-key, max-concurrency, max-queue, drain, heartbeat, max-body,"
+            " log-format, cors-origin, api-key, max-concurrency, max-queue, drain, heartbeat, ping, max-body,"
             " max-answer, allowed-host, key-concurrency, key-rate, key-burst, head-timeout, body-timeout,"
             " write-timeout, peer-timeout, keep-alive, loop-limit, sync-threads.",
         ),

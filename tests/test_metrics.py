@@ -99,6 +99,14 @@ def test_these_are_the_names() -> None:
         ("headrace_rejected", "counter"),
         ("headrace_threads_stuck", "gauge"),
         ("headrace_loop_lag_seconds", "gauge"),
+        ("headrace_batch_waiting", "gauge"),
+        ("headrace_batch_wait_seconds", "histogram"),
+        ("headrace_batch_size", "histogram"),
+        ("headrace_batch_utilisation", "histogram"),
+        ("headrace_batch_seconds", "histogram"),
+        ("headrace_slots", "gauge"),
+        ("headrace_slots_paused", "gauge"),
+        ("headrace_step_seconds", "histogram"),
     ]
 
 

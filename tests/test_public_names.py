@@ -7,12 +7,17 @@ import headrace
 NAMES = [
     "Event",
     "Footer",
+    "Handle",
     "Header",
     "Stream",
     "StreamError",
     "__version__",
+    "asgi",
+    "asgi_app",
     "context",
+    "depends",
     "endpoint",
+    "opened",
     "service",
 ]
 

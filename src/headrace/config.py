@@ -208,8 +208,19 @@ class Settings:
         maximum=3600,
         unit="seconds",
     )
+    ping: float = setting(
+        20.0,
+        "How often a WebSocket's peer is asked whether it is there, and how long it has to answer.",
+        minimum=0.01,
+        maximum=3600,
+        unit="seconds",
+    )
     max_body: int = setting(
-        8 * _MEBIBYTE, "The largest request body; 8 MiB unless told.", minimum=1, maximum=1024 * _MEBIBYTE, unit="bytes"
+        8 * _MEBIBYTE,
+        "The largest request body, and WebSocket message; 8 MiB unless told.",
+        minimum=1,
+        maximum=1024 * _MEBIBYTE,
+        unit="bytes",
     )
     max_answer: int = setting(
         64 * _MEBIBYTE,

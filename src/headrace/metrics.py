@@ -28,6 +28,9 @@ FIRST_ITEM_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 
 CANCEL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+UTILISATION_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 ENDS = (
     "ok",
@@ -97,6 +100,54 @@ class Metrics:
         self.loop_lag = Gauge(
             "headrace_loop_lag_seconds",
             "How late the event loop was at worst in the last 15 to 30 seconds.",
+            registry=self.registry,
+        )
+
+        self.batch_waiting = Gauge(
+            "headrace_batch_waiting", "Calls that wait for a batch or a slot.", ["function"], registry=self.registry
+        )
+        self.batch_wait = Histogram(
+            "headrace_batch_wait_seconds",
+            "How long calls waited for their batch or slot.",
+            ["function"],
+            buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "headrace_batch_size",
+            "Calls in a batch.",
+            ["function"],
+            buckets=BATCH_SIZE_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch_utilisation = Histogram(
+            "headrace_batch_utilisation",
+            "The size of a batch as a share of the largest allowed.",
+            ["function"],
+            buckets=UTILISATION_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "headrace_batch_seconds",
+            "How long the function ran for a batch.",
+            ["function"],
+            buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+        self.slots = Gauge(
+            "headrace_slots", "Slots in use by continuous batches.", ["function"], registry=self.registry
+        )
+        self.slots_paused = Gauge(
+            "headrace_slots_paused",
+            "Slots whose caller does not read.",
+            ["function"],
+            registry=self.registry,
+        )
+        self.step_seconds = Histogram(
+            "headrace_step_seconds",
+            "How long the steps of continuous batches took.",
+            ["function"],
+            buckets=FIRST_ITEM_BUCKETS,
             registry=self.registry,
         )
 

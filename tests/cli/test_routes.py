@@ -20,7 +20,7 @@ class Chat:
 def test_the_endpoints_are_shown_with_their_types(project: Any) -> None:
     result = project.write(app=APP).run("routes", "app.py:Chat")
     assert result.exit_code == 0
-    assert result.output == "  POST /write   (topic: str, lines: int = 4) → str*   text · ndjson · sse · json\n"
+    assert result.output == "  POST /write   (topic: str, lines: int = 4) → str*   text · ndjson · sse · json · ws\n"
 
 
 def test_mistakes_are_shown_instead(project: Any) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from headrace import Stream, __version__, endpoint, service
+from headrace import Stream, __version__, asgi_app, endpoint, service
 from headrace.cli.screen import format_names, show_ready, show_routes
 from headrace.services.definition import define
 
@@ -37,10 +38,10 @@ class Poet:
 POET = define(Poet)
 
 ROUTES = """\
-  POST /write     (topic: str, lines: int = 4) → str*   text · ndjson · sse · json
-  GET|POST /add   (a: int) → int                        json
-  POST /say       () → bytes*                           bytes · ndjson · sse · json
-  POST /tokens    () → Token*                           ndjson · sse · json
+  POST /write     (topic: str, lines: int = 4) → str*   text · ndjson · sse · json · ws
+  GET|POST /add   (a: int) → int                        json · ws
+  POST /say       () → bytes*                           bytes · ndjson · sse · json · ws
+  POST /tokens    () → Token*                           ndjson · sse · json · ws
 """
 
 
@@ -63,5 +64,23 @@ def test_a_long_title_keeps_its_distance(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.splitlines()[0].endswith("x  ready in 12.00 s")
 
 
+class App:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise NotImplementedError
+
+
+def test_mounted_applications_have_their_paths(capsys: pytest.CaptureFixture[str]) -> None:
+    @asgi_app(App())
+    @asgi_app(App(), path="/admin")
+    @service
+    class Mounted: ...
+
+    show_routes(define(Mounted))
+    assert capsys.readouterr().out == "  * /admin/   → App   asgi\n  * /         → App   asgi\n"
+
+
 def test_formats_have_their_short_names() -> None:
-    assert [format_names(endpoint) for endpoint in POET.endpoints][:2] == [["text", "ndjson", "sse", "json"], ["json"]]
+    assert [format_names(endpoint) for endpoint in POET.endpoints][:2] == [
+        ["text", "ndjson", "sse", "json", "ws"],
+        ["json", "ws"],
+    ]

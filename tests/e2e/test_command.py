@@ -118,7 +118,7 @@ def test_a_server_says_where_it_is_and_what_it_serves(launch: Serve, folder: Pat
     head, address, *_ = served.output
     assert re.fullmatch(r"  headrace \S+ · run · app.py:Poet +ready in \d+\.\d\d s\n", head)
     assert address == f"  ➜ http://127.0.0.1:{served.port}/\n"
-    assert served.output[2] == "  POST /write    () → str*   text · ndjson · sse · json\n"
+    assert served.output[2] == "  POST /write    () → str*   text · ndjson · sse · json · ws\n"
     served.assert_every_stream_ended()
 
 

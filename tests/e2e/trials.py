@@ -211,3 +211,37 @@ class Trials:
             logging.getLogger("trials").warning("%s: %s", name, value)
         yield "begun"
         raise RuntimeError(known)
+
+    @endpoint
+    async def parrot(self, words: AsyncIterator[str], prefix: str = "") -> AsyncIterator[str]:
+        """Each word again, as soon as it is heard."""
+        async for word in words:
+            yield prefix + word
+
+    @endpoint
+    async def interrupted(self, words: AsyncIterator[str]) -> AsyncIterator[str]:
+        """Speaks without end until it hears something, then says what."""
+        listening = asyncio.ensure_future(anext(words))
+        try:
+            while not listening.done():
+                yield "and "
+                await asyncio.sleep(0.001)
+            yield f"you said {listening.result()}"
+        finally:
+            listening.cancel()
+
+    @endpoint
+    def speak(self, texts: Iterator[str], seconds: float = 0.0) -> Iterator[bytes]:
+        """Sync code that listens and answers; each answer takes so long."""
+        self.running += 1
+        try:
+            for text in texts:
+                time.sleep(seconds)
+                yield text.encode()
+        finally:
+            self.running -= 1
+            self.closed += 1
+
+    @endpoint
+    def total(self, numbers: Iterator[int]) -> int:
+        return sum(numbers)

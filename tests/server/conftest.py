@@ -121,4 +121,4 @@ async def app(new_app: NewApp) -> AsyncIterator[Application]:
 @pytest.fixture
 def desk(app: Application) -> Any:
     """The running service of `app`."""
-    return app.runtime._instance
+    return app.runtime.instance

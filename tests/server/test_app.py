@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgi import Call, Lifespan, ask, assert_nothing_left, post, total
+from sessions import talk
 
 from headrace.config import Settings
 from headrace.server.app import Application
@@ -145,14 +146,29 @@ async def test_who_has_no_key_does_not_start_the_service() -> None:
 # -- other protocols
 
 
-async def test_a_websocket_is_refused() -> None:
-    sent: list[Any] = []
+async def test_the_first_websocket_starts_the_service() -> None:
+    start = Start()
+    session = await talk(start.app, "/say")
+    assert (session.said, session.closed, session.raised) == (["hello"], (1000, ""), None)
+    assert start.log == ["made", "starts", "started"]
+    await assert_nothing_left(start.app)
 
-    async def send(message: Any) -> None:
-        sent.append(message)
 
-    await Start().app({"type": "websocket", "path": "/say"}, asyncio.Queue().get, send)
-    assert sent == [{"type": "websocket.close", "code": 1003, "reason": "this server speaks HTTP only"}]
+async def test_a_websocket_of_a_service_that_cannot_start_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    start = Start(RuntimeError("the secret is 4711"))
+    session = await talk(start.app, "/say")
+    assert session.denial is not None
+    assert (session.denial[0], session.denial[1]["code"], session.accepted) == (500, "internal", None)
+    assert "4711" not in str(session.denial)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    await assert_nothing_left(start.app)
+
+
+async def test_a_websocket_without_the_key_does_not_start_the_service() -> None:
+    start = Start(api_key=("k",))
+    session = await talk(start.app, "/say")
+    assert session.denial is not None
+    assert (session.denial[0], start.log) == (401, [])
 
 
 async def test_a_protocol_that_nobody_knows_is_an_error() -> None:

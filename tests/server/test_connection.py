@@ -51,6 +51,9 @@ class Transport(asyncio.Transport):
     def abort(self) -> None:
         self.closed.set()
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
 
 class App:
     """An ASGI application whose requests wait until they are let go."""
@@ -278,6 +281,9 @@ async def test_a_body_that_waits_behind_a_running_response_is_bounded(app: App, 
 
 
 async def test_a_peer_that_reads_nothing_is_evicted(app: App, client: Client) -> None:
+    app.go.set()
+    client.send(request())  # no head is awaited after it for a while
+    await turns()
     client.transport.unread = itertools.repeat(1000)
     client.connection.pause_writing()
     await asyncio.wait_for(client.transport.closed.wait(), 5)
@@ -332,3 +338,91 @@ async def test_a_server_that_stops_closes_connections_that_have_had_their_answer
     await turns()
     client.connection.shutdown()
     assert client.transport.is_closing()
+
+
+# -- a WebSocket takes over
+
+
+UPGRADE = request(b"/talk", b"connection: Upgrade\r\nupgrade: websocket\r\n")
+
+
+class Taken:
+    """A WebSocket protocol that writes down what it is given."""
+
+    made: list["Taken"]
+
+    def __init__(self, **_: Any) -> None:
+        self.head = b""
+        self.made.append(self)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.head += data
+
+
+@pytest.fixture
+def taken(client: Client) -> list[Taken]:
+    """The WebSockets that were begun."""
+    made: list[Taken] = []
+    client.connection.ws_protocol_class = type("Recording", (Taken,), {"made": made})  # type: ignore[assignment]
+    return made
+
+
+async def test_a_websocket_gets_the_connection_and_the_head(client: Client, taken: list[Taken]) -> None:
+    client.send(UPGRADE)
+    assert [each.head[:15] for each in taken] == [b"GET /talk HTTP/"]
+    assert client.transport.protocol is taken[0]
+
+
+async def test_a_websocket_may_begin_after_an_answer(app: App, client: Client, taken: list[Taken]) -> None:
+    app.go.set()
+    client.send(request())
+    await turns()
+    client.send(UPGRADE)
+    assert (len(taken), client.transport.is_closing()) == (1, False)
+
+
+async def test_no_websocket_takes_the_connection_of_a_running_stream(
+    app: App, client: Client, taken: list[Taken]
+) -> None:
+    client.send(request(b"/running"))
+    await turns()
+    client.send(UPGRADE)
+    await turns()
+    assert (taken, client.transport.is_closing(), app.gone) == ([], True, ["/running"])
+
+
+async def test_no_websocket_begins_before_the_answer_before_it_was_read(
+    app: App, client: Client, taken: list[Taken]
+) -> None:
+    app.go.set()
+    client.send(request())
+    await turns()
+    client.transport.unread = itertools.repeat(1000)
+    client.send(UPGRADE)
+    assert (taken, client.transport.is_closing()) == ([], True)
+
+
+async def test_what_was_watched_for_the_answer_before_is_no_longer(
+    app: App, client: Client, taken: list[Taken]
+) -> None:
+    app.go.set()
+    client.send(request())
+    await turns()
+    client.connection.pause_writing()
+    client.send(UPGRADE)
+    assert len(taken) == 1
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(3 * BOUNDS.write_time, later.set)
+    await later.wait()
+    assert not client.connection.evicted
+
+
+async def test_a_server_that_stops_leaves_the_refusal_of_a_handshake_to_the_application(
+    client: Client, taken: list[Taken]
+) -> None:
+    client.connection.shutdown()
+    client.send(UPGRADE)
+    assert (len(taken), client.transport.written) == (1, b"")

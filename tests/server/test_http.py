@@ -203,12 +203,12 @@ async def test_one_more_than_there_are_places_waits_and_the_next_one_is_refused(
     app = new_app(max_concurrency=1, max_queue=1)
     async with app.runtime:
         first = Call(app, "POST", "/wait", arguments={}).start()
-        await app.runtime._instance.entered.wait()
+        await app.runtime.instance.entered.wait()
         second = Call(app, "POST", "/add", arguments={"a": 1, "b": 2}).start()
         third = await post(app, "/add", {"a": 1, "b": 2})
         assert (third.status, third.document["code"], third.headers["retry-after"]) == (503, "overloaded", "1")
         assert third.received == 0, "refused before its body was read"
-        app.runtime._instance.go_on.set()
+        app.runtime.instance.go_on.set()
         assert (await second.ended()).document == 3
         assert (await first.ended()).body == b"late"
         assert total(app, "headrace_queue_wait_seconds_count") == 1
@@ -218,7 +218,7 @@ async def test_one_more_than_there_are_places_waits_and_the_next_one_is_refused(
 async def test_a_client_that_leaves_the_queue_never_runs(new_app: NewApp) -> None:
     app = new_app(max_concurrency=1)
     async with app.runtime:
-        desk = app.runtime._instance
+        desk = app.runtime.instance
         first = Call(app, "POST", "/wait", arguments={}).start()
         await desk.entered.wait()
         second = Call(app, "POST", "/wait", arguments={})
@@ -234,7 +234,7 @@ async def test_a_client_that_leaves_the_queue_never_runs(new_app: NewApp) -> Non
 async def test_a_body_that_arrives_in_the_queue_is_not_lost(new_app: NewApp) -> None:
     app = new_app(max_concurrency=1)
     async with app.runtime:
-        desk = app.runtime._instance
+        desk = app.runtime.instance
         first = Call(app, "POST", "/wait", arguments={}).start()
         await desk.entered.wait()
         headers = {"content-type": "application/octet-stream", "accept": "application/octet-stream"}
@@ -253,7 +253,7 @@ async def test_a_body_that_arrives_in_the_queue_is_not_lost(new_app: NewApp) -> 
 async def test_a_deadline_in_the_queue_is_504_and_frees_the_turn(new_app: NewApp) -> None:
     app = new_app(max_concurrency=1)
     async with app.runtime:
-        desk = app.runtime._instance
+        desk = app.runtime.instance
         first = Call(app, "POST", "/wait", arguments={}).start()
         await desk.entered.wait()
         late = await post(app, "/wait", {}, headrace_timeout="0.01")
@@ -301,7 +301,7 @@ async def test_a_server_that_stops_empties_the_queue(new_app: NewApp) -> None:
     app = new_app(max_concurrency=1)
     async with app.runtime:
         calls = [Call(app, "POST", "/wait", arguments={}).start() for _ in range(3)]
-        await app.runtime._instance.entered.wait()
+        await app.runtime.instance.entered.wait()
         for call in calls:
             call.cancel()
         assert [(await call.ended()).status for call in calls] == [503, 503, 503]

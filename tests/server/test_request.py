@@ -113,3 +113,12 @@ def test_a_huge_accept_header_counts_by_its_first_ranges() -> None:
 )
 def test_the_address_is_the_server_s_own(scope: dict[str, Any], url: str) -> None:
     assert request(("host", "evil.example"), **scope).base_url == url
+
+
+def test_the_handshake_of_a_websocket_has_a_method_of_its_own() -> None:
+    handshake = HttpRequest({"type": "websocket", "path": "/", "headers": [], "subprotocols": ["a", "b"]})
+    assert (handshake.method, list(handshake.subprotocols), handshake.websocket) == ("WEBSOCKET", ["a", "b"], None)
+
+
+def test_a_request_offers_no_subprotocols() -> None:
+    assert list(request().subprotocols) == []

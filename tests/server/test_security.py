@@ -8,7 +8,7 @@ import pytest
 from asgi import Call, ask
 
 from headrace.config import ConfigError, Settings
-from headrace.errors import ForbiddenHost, Unauthorized, UnsupportedMediaType
+from headrace.errors import ForbiddenHost, ForbiddenOrigin, Unauthorized, UnsupportedMediaType
 from headrace.server.request import HttpRequest
 from headrace.server.security import Hosts, Keys, Origins, is_loopback, public_without_key, with_cors
 
@@ -308,3 +308,50 @@ def test_a_public_server_without_a_key_is_a_mistake_and_its_page_says_so() -> No
     shown = re.search(r"^## HR21\n.*?^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert shown is not None
     assert f"{public_without_key(Settings(host='0.0.0.0'))}\n" == shown[1]
+
+
+# -- the handshakes of pages
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ([], None),
+        ([], "http://localhost:8000"),
+        ([], "https://LOCALHOST:8000"),
+        (["https://page.example"], "https://page.example"),
+        (["*"], "https://any.example"),
+        (["*"], "null"),
+    ],
+)
+def test_these_may_open_a_websocket(allowed: list[str], origin: str | None) -> None:
+    named = {} if origin is None else {"origin": origin}
+    Origins(allowed).check_handshake(request("WEBSOCKET", host="localhost:8000", **named))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://localhost",
+        "http://localhost:8001",
+        "http://localhost:8000.evil.example",
+        "http://127.0.0.1:8000",
+        "https://page.example.evil",
+        "null",
+        "",
+        "localhost:8000",
+        "://",
+        "file://",
+    ],
+)
+@pytest.mark.parametrize("allowed", [[], ["https://page.example"]])
+def test_pages_of_other_origins_may_not(allowed: list[str], origin: str) -> None:
+    with pytest.raises(ForbiddenOrigin, match="--cors-origin") as refused:
+        Origins(allowed).check_handshake(request("WEBSOCKET", host="localhost:8000", origin=origin))
+    assert (refused.value.code, refused.value.status) == ("forbidden_origin", 403)
+
+
+def test_a_page_whose_server_has_no_name_may_not() -> None:
+    with pytest.raises(ForbiddenOrigin):
+        Origins([]).check_handshake(request("WEBSOCKET", origin="http://"))

@@ -1,6 +1,7 @@
 import enum
 import inspect
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from headrace.errors import InvalidArguments, MalformedBody, RequestError
+from headrace.errors import InvalidArguments, InvalidItem, MalformedBody, RequestError
 from headrace.services.arguments import Arguments, body_parameter
 from headrace.wire.codec import BytesCodec, TextCodec
+from headrace.wire.events import Footer, Header
 
 
 class Color(enum.Enum):
@@ -354,3 +356,90 @@ def test_json_nested_deeper_than_64_levels_is_refused_before_it_is_read(data: by
 @pytest.mark.parametrize("data", [b'{"a": "%b"}' % (b"[{" * 100), b'{"a": "\\"%b"}' % (b"[" * 100)])
 def test_brackets_in_a_text_are_no_levels(data: bytes) -> None:
     assert arguments(deep).from_json(data)["a"].endswith(("[", "{"))
+
+
+# values from the same process
+
+
+@dataclass
+class Spot:
+    x: int
+
+
+def place(spot: Spot, name: str = "here") -> None: ...
+
+
+def test_objects_are_taken_as_they_are_and_defaults_are_left_to_the_method() -> None:
+    spot = Spot(3)
+    values = arguments(place).from_values({"spot": spot})
+    assert values == {"spot": spot}
+    assert values["spot"] is spot
+
+
+def test_values_are_checked_like_those_from_json() -> None:
+    assert arguments(place).from_values({"spot": {"x": "3"}}) == {"spot": Spot(3)}
+    with pytest.raises(InvalidArguments, match="/spot/x"):
+        arguments(place).from_values({"spot": {"x": "three"}})
+
+
+def body_arguments(annotation: Any) -> Arguments:
+    body = body_parameter(parameter(annotation))
+    assert body is not None
+    return Arguments("take", [], body)
+
+
+@pytest.mark.parametrize("value", [b"ab", bytearray(b"ab"), memoryview(b"ab")])
+def test_a_body_of_bytes_is_bytes(value: Any) -> None:
+    taken = body_arguments(bytes).from_values({"audio": value})["audio"]
+    assert (taken, type(taken)) == (b"ab", bytes)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (bytes, "ab", "/audio: str, expected bytes"),
+        (bytes, [98], "/audio: list, expected bytes"),
+        (AsyncIterator[str], "ab", "/audio: str, expected an AsyncIterator[str]"),
+        (AsyncIterator[bytes], b"ab", "/audio: bytes, expected an AsyncIterator[bytes]"),
+        (AsyncIterator[str], {"a": 1}, "/audio: dict, expected an AsyncIterator[str]"),
+        (AsyncIterator[str], 3, "/audio: int, expected an AsyncIterator[str]"),
+    ],
+)
+def test_a_body_of_another_kind_is_refused(annotation: Any, value: Any, message: str) -> None:
+    with pytest.raises(InvalidArguments, match=re.escape(message)):
+        body_arguments(annotation).from_values({"audio": value})
+
+
+async def events() -> AsyncIterator[Any]:
+    yield Header({"a": 1})
+    yield "x"
+    yield Footer(1)
+
+
+@pytest.mark.parametrize(("source", "items"), [(events(), ["x"]), (["x", "y"], ["x", "y"]), (iter("xy"), ["x", "y"])])
+async def test_a_stream_is_passed_on_without_its_header_and_its_footer(source: Any, items: list[str]) -> None:
+    passed = body_arguments(AsyncIterator[str]).from_values({"audio": source})["audio"]
+    assert [item async for item in passed] == items
+
+
+async def test_each_item_that_is_passed_on_is_checked() -> None:
+    passed = body_arguments(AsyncIterator[str]).from_values({"audio": ["x", 3]})["audio"]
+    assert await anext(passed) == "x"
+    with pytest.raises(InvalidItem, match="int, expected str"):
+        await anext(passed)
+
+
+async def test_closing_what_is_passed_on_closes_its_source() -> None:
+    closed: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield "x"
+            yield "y"
+        finally:
+            closed.append("closed")
+
+    passed = body_arguments(AsyncIterator[str]).from_values({"audio": source()})["audio"]
+    assert await anext(passed) == "x"
+    await passed.aclose()
+    assert closed == ["closed"]

@@ -1,15 +1,21 @@
 import asyncio
-import time
 from collections.abc import Callable
 
 import pytest
 
 from headrace.services.context import Context, NoRequest, Request, answering, context
+from headrace.streams.channel import Channel
+from headrace.streams.recorder import Recorder
+from headrace.streams.stream import Stream
 from headrace.streams.threads import Threads
+from headrace.wire.events import Order
+from headrace.wire.passing import PassingEncoder
+from headrace.wire.stream_types import stream_types
 
 
-def request(id: str = "r1", deadline: float | None = None, cancelled: Callable[[], bool] = lambda: False) -> Request:
-    return Request(id, "s_1", {"x-user": "ada"}, deadline, cancelled)
+def request(id: str = "r1", deadline: float | None = None, clock: Callable[[], float] = lambda: 0.0) -> Request:
+    stream = Stream("s_1", "Poet.write", Recorder(PassingEncoder(stream_types(str)), Order()), Channel(), clock)
+    return Request(id, {"x-user": "ada"}, deadline, stream)
 
 
 def test_the_request_can_be_read_while_it_is_answered() -> None:
@@ -19,11 +25,8 @@ def test_the_request_can_be_read_while_it_is_answered() -> None:
 
 
 def test_the_time_that_is_left_is_never_below_zero() -> None:
-    with answering(request(deadline=time.monotonic() + 60)):
-        assert context.remaining is not None
-        assert 59 < context.remaining <= 60
-    with answering(request(deadline=1.0)):
-        assert (context.deadline, context.remaining) == (1.0, 0.0)
+    with answering(request(deadline=60.0, clock=iter([0.0, 20.0, 61.0]).__next__)):
+        assert (context.deadline, context.remaining, context.remaining) == (60.0, 40.0, 0.0)
 
 
 def test_without_a_deadline_there_is_no_remaining_time() -> None:
@@ -33,9 +36,11 @@ def test_without_a_deadline_there_is_no_remaining_time() -> None:
 
 
 def test_cancelled_is_asked_each_time() -> None:
-    answers = iter([False, True])
-    with answering(request(cancelled=lambda: next(answers))):
-        assert [context.cancelled, context.cancelled] == [False, True]
+    asked = request()
+    with answering(asked):
+        assert not context.cancelled
+        asked.stream.cancel()
+        assert context.cancelled
 
 
 @pytest.mark.parametrize("name", [name for name in vars(Context) if not name.startswith("_")])

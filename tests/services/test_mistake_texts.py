@@ -1099,15 +1099,34 @@ class Poet:
         return "rain"
 """,
         """\
-HR18 Poet.write(lines): a body that is read as it arrives is an AsyncIterator in an async def
+HR18 Poet.write(lines): a body that is read as it arrives is an Iterator in a def
   app.py:12
     def write(self, lines: AsyncIterator[str]) -> str:
                     ^
-  The body arrives on the event loop, where only async code can wait for it.
-  fix: async def write(self, lines: AsyncIterator[str]) -> str:
+  A def waits for it on a thread of its own, with `for`.
+  fix: lines: Iterator[str]
 """,
         False,
         id="HR18 a body that arrives in a def",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint
+    def write(self, lines: Iterable[str]) -> str:
+        return "rain"
+""",
+        """\
+HR18 Poet.write(lines): a body that is read as it arrives is an Iterator in a def
+  app.py:12
+    def write(self, lines: Iterable[str]) -> str:
+                    ^
+  A def waits for it on a thread of its own, with `for`. Values of the JSON body come as a list.
+  fix: lines: list[str]
+""",
+        False,
+        id="HR18 a body as another kind of iterator in a def",
     ),
     pytest.param(
         """\

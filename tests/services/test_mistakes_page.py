@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from composed import composed
 
-from headrace.errors import DefinitionError
+from headrace.errors import DefinitionError, InternalError
 from headrace.server.app import Application
 from headrace.services.decorators import Bound
 from headrace.services.definition import define
@@ -57,7 +58,7 @@ def test_every_section_has_an_example() -> None:
     assert [code for code in SECTIONS if not block(code, "text")] == WITHOUT_EXAMPLE
 
 
-@pytest.mark.parametrize("code", ["HR05", "HR06", "HR12", "HR17", "HR18"])
+@pytest.mark.parametrize("code", ["HR05", "HR06", "HR12", "HR17", "HR18", "HR20"])
 def test_a_mistake_in_a_definition(
     code: str, written: Callable[[str], ModuleType], plain: Callable[[str], str]
 ) -> None:
@@ -120,3 +121,17 @@ async def test_a_request_or_an_answer_that_is_wrong(
     answer = b"".join(message.get("body", b"") for message in sent)
     assert plain(json.loads(answer)["detail"]) + "\n" == block(code, "text")
     await application.runtime.__aexit__(None, None, None)
+
+
+async def test_a_call_that_is_used_in_the_wrong_way(
+    written: Callable[[str], ModuleType], plain: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+    async with composed(written(block("HR15", "python")).Poet) as running:
+        for name in ("awaits_a_stream", "iterates_an_answer"):
+            with pytest.raises(InternalError) as caught:
+                await getattr(running.handle, name)("rain")
+            told.append(str(caught.value.__cause__))
+        assert await running.handle.forgets("rain") == "rain"
+    told += [record.getMessage() for record in caplog.records]
+    assert plain("\n".join(told)) + "\n" == block("HR15", "text")

@@ -10,7 +10,8 @@ import pytest
 from pydantic import Field
 
 from headrace.errors import DefinitionError
-from headrace.services.decorators import Bound
+from headrace.services.decorators import Bound, service
+from headrace.services.dependencies import Handle, depends
 from headrace.services.overrides import configured
 
 
@@ -252,3 +253,36 @@ def test_a_constraint_is_kept() -> None:
 
     with pytest.raises(DefinitionError, match="less than or equal to 2"):
         configured(Bound(Warm), {"Warm.temperature": "3"})
+
+
+# services that others depend on
+
+
+@service
+class Leaf:
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
+
+@service
+class Pipeline:
+    leaf: Handle[Leaf] = depends(Leaf)
+
+    def __init__(self, other: Handle[Leaf] = depends(Leaf.bind(size=2))) -> None:  # type: ignore[attr-defined]  # noqa: B008
+        self.other = other
+
+
+@pytest.mark.parametrize("place", ["attributes", "kwargs"])
+def test_a_dependency_is_reached_by_its_class(place: str) -> None:
+    found = configured(Bound(Pipeline), {"Leaf.size": "3"})
+    (leaf,) = getattr(found, place).values()
+    assert leaf.kwargs == {"size": 3}
+
+
+def test_a_dependency_that_runs_elsewhere_is_not_reached() -> None:
+    @service
+    class Remote:
+        leaf: Handle[Leaf] = depends(Leaf, url="http://127.0.0.1:8001")
+
+    with pytest.raises(DefinitionError, match='there is no service "Leaf" here'):
+        configured(Bound(Remote), {"Leaf.size": "3"})

@@ -1,6 +1,6 @@
 """Parameters that become arguments; the mistakes stand in `test_mistake_texts`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 from headrace.services.arguments import Arguments
@@ -43,6 +43,22 @@ def test_an_async_iterator_reads_the_body_as_it_arrives() -> None:
     assert body is not None
     assert body.items is not None
     assert body.items.name == "int"
+
+
+def test_an_iterator_does_so_in_a_def() -> None:
+    def write(self: Any, lines: Iterator[int], times: int = 1) -> None: ...
+
+    arguments = read(write)
+    assert arguments.body is not None
+    assert arguments.body.items is not None
+    assert arguments.body.items.name == "int"
+    assert [arguments.is_stream(name) for name in ("lines", "times", "other")] == [True, False, False]
+
+
+def test_a_body_of_bytes_is_no_iterator() -> None:
+    def write(self: Any, image: bytes) -> None: ...
+
+    assert not read(write).is_stream("image")
 
 
 def test_scalars_come_by_get() -> None:

@@ -1,15 +1,27 @@
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from composed import composed, in_background, turns, until
 
 from headrace.config import Settings
-from headrace.errors import ClientGone, DeadlineExceeded, DefinitionError, FirstItemTimeout, Overloaded, SetupError
+from headrace.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    DefinitionError,
+    FirstItemTimeout,
+    InternalError,
+    Overloaded,
+    SetupError,
+    ShuttingDown,
+)
 from headrace.metrics import Metrics
 from headrace.services.context import Request, answering, context
 from headrace.services.decorators import Bound, endpoint, service
+from headrace.services.dependencies import depends
 from headrace.services.runtime import Runtime, new_stream_id
 from headrace.wire.formats import choose
 
@@ -72,7 +84,7 @@ async def run(running: Runtime, name: str, **arguments: Any) -> tuple[str, Any]:
     found = next(each for each in running.definition.endpoints if each.attribute == name)
     sink = Collected()
     stream = running.open(found, choose("text/plain", found.types, unary=not found.streams), sink)
-    with answering(Request("r_1", stream.id, {}, None, lambda: False)):
+    with answering(Request("r_1", {}, None, stream)):
         error = await running.run(stream, found, arguments)
     if error is None:
         await stream.finish()
@@ -330,3 +342,308 @@ def test_the_id_of_a_stream_cannot_be_guessed() -> None:
     ids = {new_stream_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(each.startswith("s_") and len(each) == 34 for each in ids)
+
+
+# services that call each other
+
+
+@service
+class Leaf:
+    def __init__(self, calls: list[str], name: str = "leaf") -> None:
+        self.calls = calls
+        self.name = name
+        calls.append(f"construct {name}")
+
+    async def on_start(self) -> None:
+        self.calls.append(f"start {self.name}")
+
+    async def on_stop(self) -> None:
+        self.calls.append(f"stop {self.name}")
+
+    @endpoint
+    async def tell(self, text: str) -> str:
+        self.calls.append(text)
+        return self.name
+
+    @endpoint
+    async def breaks(self) -> AsyncIterator[str]:
+        yield "one"
+        raise ValueError("boom")
+
+    @endpoint
+    async def silent(self) -> AsyncIterator[str]:
+        self.calls.append("running")
+        try:
+            await asyncio.Event().wait()
+            yield "never"
+        finally:
+            self.calls.append("freed")
+
+
+class Above:
+    """Two names for what may be one service."""
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self.left = left
+        self.right = right
+
+    @endpoint
+    async def read(self) -> list[str]:
+        return [await self.left.tell("left"), await self.right.tell("right")]
+
+    @endpoint
+    async def breaks(self) -> AsyncIterator[str]:
+        async for word in self.left.breaks():
+            yield word
+
+
+Diamond = service(name="Diamond")(Above)
+
+
+async def test_services_start_before_those_that_depend_on_them_and_stop_after_them() -> None:
+    calls: list[str] = []
+
+    @service
+    class Middle:
+        def __init__(self, leaf: Any) -> None:
+            calls.append("construct middle")
+
+        async def on_start(self) -> None:
+            calls.append("start middle")
+
+        def on_stop(self) -> None:
+            calls.append("stop middle")
+
+        @endpoint
+        def read(self) -> str:
+            return ""
+
+    async with composed(Bound(Middle, (Bound(Leaf, (calls,)),))):
+        calls.append("serving")
+    assert calls == [
+        *["construct leaf", "start leaf", "construct middle", "start middle"],
+        *["serving", "stop middle", "stop leaf"],
+    ]
+
+
+async def test_what_had_started_is_stopped_when_a_later_one_fails() -> None:
+    calls: list[str] = []
+
+    @service
+    class Broken:
+        def __init__(self, leaf: Any) -> None:
+            self.leaf = leaf
+
+        async def on_start(self) -> None:
+            assert await self.leaf.tell("called") == "leaf"
+            raise ValueError("no weights")
+
+        async def on_stop(self) -> None:
+            calls.append("never")
+
+        @endpoint
+        def read(self) -> str:
+            return ""
+
+    with pytest.raises(SetupError, match="Broken could not be started: ValueError: no weights"):
+        async with composed(Bound(Broken, (Bound(Leaf, (calls,)),))):
+            raise AssertionError
+    assert calls == ["construct leaf", "start leaf", "called", "stop leaf"]
+
+
+async def test_hooks_can_call_what_their_service_depends_on() -> None:
+    calls: list[str] = []
+
+    @service
+    class Caller:
+        def __init__(self, leaf: Any) -> None:
+            self.leaf = leaf
+
+        def on_start(self) -> None:
+            self.leaf.tell("on_start")
+
+        async def on_stop(self) -> None:
+            await self.leaf.tell("on_stop")
+
+        @endpoint
+        def read(self) -> str:
+            return ""
+
+    async with composed(Bound(Caller, (Bound(Leaf, (calls,)),))):
+        calls.append("serving")
+    assert calls == ["construct leaf", "start leaf", "on_start", "serving", "on_stop", "stop leaf"]
+
+
+async def test_a_call_that_a_hook_left_behind_ends_before_the_service_that_it_calls_is_stopped() -> None:
+    calls: list[str] = []
+
+    @service
+    class Caller:
+        def __init__(self, leaf: Any) -> None:
+            self.leaf = leaf
+
+        async def on_start(self) -> None:
+            self.kept = self.leaf.silent()
+
+        @endpoint
+        def read(self) -> str:
+            return ""
+
+    async with composed(Bound(Caller, (Bound(Leaf, (calls,)),))):
+        await until(lambda: "running" in calls)
+    assert calls == ["construct leaf", "start leaf", "running", "freed", "stop leaf"]
+
+
+async def test_a_call_after_the_stop_is_refused() -> None:
+    async with composed(Bound(Leaf, ([],))) as running:
+        pass
+    with pytest.raises(ShuttingDown):
+        await running.handle.tell("late")
+    assert running.runtime.live == {}
+
+
+async def test_a_stop_that_is_cancelled_stops_all_the_same_and_stays_cancelled() -> None:
+    calls: list[str] = []
+    let_go = asyncio.Event()
+
+    @service
+    class Slow(Hooked):
+        @endpoint
+        async def silent(self) -> AsyncIterator[str]:
+            try:
+                calls.append("running")
+                await asyncio.Event().wait()
+                yield "never"
+            finally:
+                await let_go.wait()
+
+        def on_stop(self) -> None:
+            calls.append("stop")
+
+    running = runtime(Slow)
+    await running.__aenter__()
+    call = running.handle(running.definition.bound).silent()
+    await until(lambda: calls == ["running"])
+    stopping = in_background(running.__aexit__(None, None, None))
+    await turns()
+    stopping.cancel()
+    await turns()
+    let_go.set()
+    await asyncio.wait([stopping])
+    assert stopping.cancelled()
+    assert calls == ["running", "stop"]
+    del call
+
+
+@pytest.mark.parametrize(("right", "constructed"), [("leaf", 1), ("other", 2)])
+async def test_services_share_what_is_bound_alike_and_nothing_else(right: str, constructed: int) -> None:
+    calls: list[str] = []
+    bound = Bound(Diamond, (Bound(Leaf, (calls,), {"name": "leaf"}), Bound(Leaf, (calls,), {"name": right})))
+    async with composed(bound) as running:
+        assert await running.handle.read() == ["leaf", right]
+        assert len([call for call in calls if call.startswith("construct")]) == constructed
+
+
+async def test_a_service_in_the_middle_of_a_diamond_is_shared() -> None:
+    calls: list[str] = []
+    leaf = Bound(Leaf, (calls,))
+
+    @service
+    class Side:
+        def __init__(self, leaf: Any) -> None:
+            self.leaf = leaf
+
+        @endpoint
+        async def tell(self, text: str) -> str:
+            return await self.leaf.tell(text)
+
+    @service
+    class Other(Side):
+        pass
+
+    async with composed(Bound(Diamond, (Bound(Side, (leaf,)), Bound(Other, (Bound(Leaf, (calls,)),))))) as running:
+        assert await running.handle.read() == ["leaf", "leaf"]
+    assert calls == ["construct leaf", "start leaf", "left", "right", "stop leaf"]
+
+
+async def test_an_error_of_a_called_service_is_logged_once_with_both_tracebacks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    leaf = Bound(Leaf, ([],))
+    async with composed(Bound(Diamond, (leaf, leaf))) as running:
+        text, error = await run(running.runtime, "breaks")
+    assert (text, type(error)) == ("one", InternalError)
+    (record,) = caplog.records
+    logged = logging.Formatter().format(record)
+    assert record.getMessage().startswith("Above.breaks failed")
+    assert logged.count("Traceback (most recent call last)") == 2
+    assert logged.count("ValueError: boom") == 1
+    assert "async for word in self.left.breaks()" in logged
+
+
+async def test_calls_are_counted_like_all_streams() -> None:
+    leaf = Bound(Leaf, ([],))
+    async with composed(Bound(Diamond, (leaf, leaf))) as running:
+        assert await running.handle.read() == ["leaf", "leaf"]
+        assert running.counted("headrace_streams_started_total", 'endpoint="Leaf.tell"') == 2
+        assert running.counted("headrace_streams_total", 'endpoint="Leaf.tell"', 'end="ok"') == 2
+        assert running.counted("headrace_streams_total", 'endpoint="Above.read"', 'end="ok"') == 1
+
+
+async def test_calls_take_no_places() -> None:
+    """The one place belongs to the request from outside; what it calls does not wait for it."""
+    leaf = Bound(Leaf, ([],))
+    async with composed(Bound(Diamond, (leaf, leaf)), Settings(max_concurrency=1, max_queue=0)) as running:
+        place = running.runtime.places.ask()
+        assert await running.handle.read() == ["leaf", "leaf"]
+        running.runtime.places.give_back(place)
+
+
+async def test_a_call_can_be_stopped_by_whoever_owns_the_request() -> None:
+    keys: list[str] = []
+
+    @service
+    class Below:
+        @endpoint
+        async def tell(self) -> None:
+            keys.extend(stream.key for stream in running.live.values())
+
+    @service
+    class Top:
+        def __init__(self, below: Any) -> None:
+            self.below = below
+
+        @endpoint
+        async def read(self) -> None:
+            await self.below.tell()
+
+    running = runtime(Bound(Top, (Bound(Below),)))
+    async with running:
+        (found,) = running.definition.endpoints
+        stream = running.open(found, choose(None, found.types, unary=True), Collected(), key="ada")
+        with answering(Request("r_1", {}, None, stream)):
+            await running.run(stream, found, {})
+    assert keys == ["ada", "ada"]
+
+
+def test_the_mistakes_of_all_services_are_told_together() -> None:
+    @service
+    class Below(Hooked):
+        @endpoint
+        def sing(self, tune) -> str:  # type: ignore[no-untyped-def]
+            return ""
+
+    @service
+    class Top(Hooked):
+        below: Any = depends(Below)
+
+        @endpoint
+        def hum(self, tune) -> str:  # type: ignore[no-untyped-def]
+            return ""
+
+    with pytest.raises(DefinitionError) as caught:
+        runtime(Top)
+    assert [mistake.what for mistake in caught.value.mistakes] == [
+        "Below.sing(tune): add a type, e.g. tune: str",
+        "Top.hum(tune): add a type, e.g. tune: str",
+    ]

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import Cancelled, ClientGone, DeadlineExceeded, InternalError, InvalidItem, StreamError
+from headrace.streams.channel import Channel
 from headrace.streams.holding import HoldingOutlet
 from headrace.streams.joining import WIDE, JoiningOutlet, Window
 from headrace.streams.pump import drive_async, drive_call, drive_sync
@@ -19,6 +20,8 @@ from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
 from headrace.streams.threads import Threads
 from headrace.wire.events import End, Failure, Order
+from headrace.wire.passing import PassingEncoder
+from headrace.wire.stream_types import stream_types
 
 # ---- completion and failure
 
@@ -863,3 +866,148 @@ def test_any_script_of_a_sync_generator_has_one_ending(script: Script, new_strea
         await turns(int(seconds * 10))
 
     asyncio.run(check(script, sync=True, new_stream=new_stream, step=turns, pause=pause))
+
+
+# ---- streams that its code reads
+
+
+def new_child(called: bool = True) -> Stream:
+    recorder = Recorder(PassingEncoder(stream_types(str)), Order())
+    return Stream("s_2", "Leaf.say", recorder, Channel(), called=called)
+
+
+def own(parent: Stream, child: Stream, drive: Any) -> "asyncio.Task[StreamError | None]":
+    owner = asyncio.get_running_loop().create_task(child.run(drive))
+    parent.children.adopt(child, owner)
+    return owner
+
+
+async def test_the_code_that_ends_stops_what_it_read_and_waits_for_it(new_stream: Any, new_peer: Any) -> None:
+    parent, child = new_stream(JoiningOutlet(new_peer(), Window())), new_child()
+    freed: list[str] = []
+
+    async def silent() -> AsyncIterator[str]:
+        try:
+            await asyncio.Event().wait()
+            yield "never"
+        finally:
+            await asyncio.sleep(0)
+            freed.append("freed")
+
+    async def say() -> AsyncIterator[str]:
+        own(parent, child, drive_async(silent))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        yield "a"
+
+    assert await parent.run(drive_async(say)) is None
+    assert freed == ["freed"]
+    assert isinstance(child.error, Cancelled)
+
+
+async def test_a_stop_reaches_what_the_code_reads_at_once_and_with_its_cause(new_stream: Any, new_peer: Any) -> None:
+    parent, child = new_stream(JoiningOutlet(new_peer(), Window())), new_child()
+    cause = ClientGone()
+
+    async def say() -> AsyncIterator[str]:
+        own(parent, child, drive_async(forever))
+        yield "a"
+        await asyncio.Event().wait()
+
+    running = asyncio.get_running_loop().create_task(parent.run(drive_async(say)))
+    while not parent.items:
+        await asyncio.sleep(0)
+    parent.cancel(cause)
+    assert child.cancelled
+    assert await running is cause
+    assert child.error is cause
+
+
+def test_a_child_that_ignores_its_stop_holds_its_parent_no_longer_than_its_grace(
+    jump: Any, new_stream: Any, new_peer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        let_go = asyncio.Event()
+        parent, child = new_stream(JoiningOutlet(new_peer(), Window())), new_child()
+
+        async def stubborn() -> AsyncIterator[str]:
+            while not let_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let_go.wait()
+            yield "never"
+
+        async def say() -> AsyncIterator[str]:
+            own(parent, child, drive_async(stubborn))
+            yield "a"
+
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        assert await parent.run(drive_async(say)) is None
+        assert loop.time() - started == pytest.approx(5.0)
+        assert (child.abandoned, parent.abandoned) == (True, False)
+        let_go.set()
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
+
+    jump(main)
+    assert "Leaf.say did not stop within 5 s and is left behind" in caplog.text
+
+
+async def test_a_cancellation_from_outside_while_the_children_end_is_not_lost(new_stream: Any, new_peer: Any) -> None:
+    parent, child = new_stream(JoiningOutlet(new_peer(), Window())), new_child()
+    let_go, cleaning = asyncio.Event(), asyncio.Event()
+
+    async def silent() -> AsyncIterator[str]:
+        try:
+            await asyncio.Event().wait()
+            yield "never"
+        finally:
+            cleaning.set()
+            await let_go.wait()
+
+    async def say() -> AsyncIterator[str]:
+        own(parent, child, drive_async(silent))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        yield "a"
+
+    owner = asyncio.get_running_loop().create_task(parent.run(drive_async(say)))
+    await cleaning.wait()
+    owner.cancel()
+    await asyncio.sleep(0)
+    assert not owner.done()
+    let_go.set()
+    await asyncio.wait([owner])
+    assert owner.cancelled()
+    assert child.ending is not None
+    assert parent.ending is not None
+
+
+async def breaking() -> AsyncIterator[str]:
+    yield "a"
+    raise ValueError("boom")
+
+
+@pytest.mark.parametrize(("called", "logs", "cause"), [(True, 0, ValueError), (False, 1, type(None))])
+async def test_what_other_code_reads_is_logged_by_whoever_reads_it(
+    called: bool, logs: int, cause: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = await new_child(called).run(drive_async(breaking))
+    assert isinstance(error, InternalError)
+    assert isinstance(error.__cause__, cause)
+    assert len(caplog.records) == logs
+
+
+async def test_an_internal_error_of_a_child_is_the_parents_own_with_the_whole_chain(
+    new_stream: Any, new_peer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = InternalError()
+    inner.__cause__ = ValueError("boom")
+
+    async def say() -> AsyncIterator[str]:
+        yield "a"
+        raise inner
+
+    error = await new_stream(JoiningOutlet(new_peer(), Window())).run(drive_async(say))
+    assert error is not inner
+    assert caplog.text.count("ValueError: boom") == 1

@@ -455,3 +455,48 @@ async def test_nothing_is_kept_alive_after_an_error() -> None:
         assert kept[0]() is None
     finally:
         gc.enable()
+
+
+async def test_what_wakes_a_waiting_thread_is_called_before_it_is_waited_for() -> None:
+    threads = Threads()
+    woken = threading.Event()
+
+    def waits() -> Iterator[int]:
+        yield 1
+        woken.wait()
+
+    bursts = threads.bursts(waits, on_stop=woken.set)
+    assert await anext(bursts) == [1]
+    async with asyncio.timeout(5):
+        await bursts.aclose()
+    assert threads.stuck == 0
+
+
+async def test_a_call_that_waits_is_woken_too() -> None:
+    threads = Threads()
+    began, woken = threading.Event(), threading.Event()
+
+    def waits() -> None:
+        began.set()
+        woken.wait()
+
+    calling = asyncio.ensure_future(threads.call(waits, woken.set))
+    await asyncio.to_thread(began.wait, 5)
+    calling.cancel()
+    await asyncio.wait((calling,), timeout=5)
+    assert (calling.cancelled(), threads.stuck) == (True, 0)
+
+
+def test_who_waits_too_long_for_a_thread_is_refused_and_takes_no_place(jump: Any) -> None:
+    async def main() -> None:
+        threads = Threads(limit=1)
+        holder = threads.bursts(lambda: iter(range(1_000_000)), ahead=4)
+        await anext(holder)
+        since = asyncio.get_running_loop().time()
+        with pytest.raises(Overloaded, match="none of 1 worker threads became free within 30 s"):
+            await anext(threads.bursts(lambda: [7]))
+        assert asyncio.get_running_loop().time() - since == pytest.approx(30)
+        await holder.aclose()
+        assert [burst async for burst in threads.bursts(lambda: [7])] == [[7]]
+
+    jump(main)

@@ -5,7 +5,7 @@ import pytest
 
 from headrace.errors import InvalidItem
 from headrace.wire.events import End, Failure, Footer, Header
-from headrace.wire.passing import PassingEncoder
+from headrace.wire.passing import AsItIs, PassingEncoder
 from headrace.wire.stream_types import stream_types
 
 
@@ -48,3 +48,17 @@ def test_the_endings_are_passed_as_they_are() -> None:
 
 def test_a_failure_can_be_told_and_no_heartbeat_is_needed() -> None:
     assert (TYPED.in_band, TYPED.heartbeat) == (True, b"")
+
+
+def test_what_others_have_encoded_is_not_touched() -> None:
+    encoder, item = AsItIs(), object()
+    assert encoder.item(item) is item
+    assert (encoder.in_band, encoder.heartbeat) == (False, b"")
+    assert (encoder.end(End(1, None, 0.0)), encoder.failure(Failure("internal", ""))) == (b"", b"")
+
+
+def test_what_others_have_encoded_has_no_header_and_no_footer() -> None:
+    with pytest.raises(InvalidItem):
+        AsItIs().header(1)
+    with pytest.raises(InvalidItem):
+        AsItIs().footer(1)

@@ -32,13 +32,15 @@ def show_routes(definition: ServiceDefinition) -> None:
         )
         for endpoint in definition.endpoints
     ]
+    rows += [(f"* {mount.path}/", f"→ {type(mount.app).__name__}", "asgi") for mount in definition.mounts]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for route, types, formats in rows:
         click.echo(f"  {route:<{widths[0]}}   {types:<{widths[1]}}   {click.style(formats, dim=True)}")
 
 
 def format_names(endpoint: EndpointDefinition) -> list[str]:
-    """The formats that an endpoint answers in, by their short names."""
+    """What an endpoint answers in, by short names: the formats that people ask for, and WebSocket, which all speak."""
     kind = endpoint.types.item.kind
-    usable = [f for f in FORMATS if (f.streams if endpoint.streams else f.unary) and f.only in (None, kind)]
-    return ["json" if format_.name == "document" else format_.name for format_ in usable]
+    shown = [f for f in FORMATS if (f.streams if endpoint.streams else f.unary) and not f.named]
+    names = ["json" if f.name == "document" else f.name for f in shown if f.only in (None, kind)]
+    return [*names, "ws"]

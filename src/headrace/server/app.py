@@ -12,23 +12,38 @@ import contextlib
 import difflib
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from headrace.config import Settings
-from headrace.errors import ClientGone, InternalError, MethodNotAllowed, NotFound, RequestError, SetupError
+from headrace.errors import (
+    ClientGone,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    SetupError,
+    ShuttingDown,
+)
 from headrace.metrics import Metrics
 from headrace.server.admission import Shares, caller_at
+from headrace.server.app_routes import bind_routes
+from headrace.server.asgi_mount import AppExchange
+from headrace.server.asgi_socket import AppSocket
 from headrace.server.body import command
+from headrace.server.exchange import Share
 from headrace.server.health import SystemRoutes
-from headrace.server.http import Exchange
+from headrace.server.http import HttpExchange
 from headrace.server.log import log_refusal
 from headrace.server.request import HttpRequest
 from headrace.server.response import Response, ResponseAborted
 from headrace.server.security import Hosts, Keys, Origins, with_cors
+from headrace.server.websocket import WebSocketExchange, denying
 from headrace.services.decorators import Bound
 from headrace.services.endpoint import EndpointDefinition
+from headrace.services.mounts import MountDefinition
 from headrace.services.runtime import Runtime
 
 logger = logging.getLogger("headrace.server")
@@ -40,15 +55,23 @@ class Application:
     Args:
         target: a service class, or one bound to constructor arguments with `Service.bind(...)`.
         settings: None takes the defaults.
+        clock: in seconds, never goes back; what deadlines and rates are measured with.
 
     Raises:
         DefinitionError: with every mistake of the service.
     """
 
-    def __init__(self, target: type | Bound[Any], settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        target: type | Bound[Any],
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings or Settings()
-        self.runtime = Runtime(target, self.settings, Metrics())
+        self.runtime = Runtime(target, self.settings, Metrics(), clock)
         self._endpoints = {endpoint.path: endpoint for endpoint in self.runtime.definition.endpoints}
+        for mount in self.runtime.definition.mounts:
+            bind_routes(mount.app, self.runtime.definition.service)
         self._system = SystemRoutes(self.runtime)
         self._hosts = Hosts(self.settings.host, self.settings.allowed_host)
         self._keys = Keys(self.settings.api_key)
@@ -65,7 +88,7 @@ class Application:
             case "lifespan":
                 await self._lifespan(receive, send)
             case "websocket":
-                await send({"type": "websocket.close", "code": 1003, "reason": "this server speaks HTTP only"})
+                await self._connect(scope, receive, send)
             case other:
                 raise ValueError(f"the ASGI server offers {other!r}, which this application does not speak")
 
@@ -114,8 +137,7 @@ class Application:
         request = HttpRequest(scope)
         response = Response(send, request.id)
         try:
-            address, _ = scope.get("client") or ("", 0)
-            await self._answer(request, address, receive, response)
+            await self._answer(request, scope, receive, response)
         except ClientGone:
             pass  # nobody is there to be told
         except ResponseAborted:
@@ -129,7 +151,8 @@ class Application:
             with contextlib.suppress(ClientGone):
                 await response.problem(InternalError())
 
-    async def _answer(self, request: HttpRequest, address: str, receive: Receive, response: Response) -> None:
+    async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive, response: Response) -> None:
+        address, _ = scope.get("client") or ("", 0)
         try:
             self._hosts.check(request)
             key = "" if self._system.is_open(request) else self._keys.check(request)
@@ -140,22 +163,54 @@ class Application:
             if endpoint is not None:
                 if request.method not in endpoint.methods:
                     raise self._wrong_method(request, endpoint)
-                payer = key or caller_at(address)
-                exchange = Exchange(
-                    self.runtime,
-                    endpoint,
-                    request,
-                    receive,
-                    response,
-                    key=key,
-                    share=lambda: self._shares.hold(payer, time.monotonic()),
-                )
+                share = self._share(key, address)
+                exchange = HttpExchange(self.runtime, endpoint, request, receive, response, key, share)
                 await exchange.answer()
             elif not await self._system.answer(request, key, response):
-                raise self._unknown_path(request)
+                mount, share = self._mount(request), self._share(key, address)
+                await AppExchange(self.runtime, mount, request, scope, receive, response, key, share).answer()
         except RequestError as error:
             log_refusal(request, error)
             await response.problem(error)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the handshake of a WebSocket."""
+        request = HttpRequest(scope)
+        address, _ = scope.get("client") or ("", 0)
+        await receive()  # that there is one
+        try:
+            self._hosts.check(request)
+            self._origins.check_handshake(request)
+            key = self._keys.check(request)
+            if self.draining:
+                raise ShuttingDown
+            if not self.runtime.started:
+                await self._started()
+            endpoint, share = self._endpoints.get(request.path), self._share(key, address)
+            exchange: WebSocketExchange | AppSocket
+            if endpoint is not None:
+                exchange = WebSocketExchange(self.runtime, endpoint, request, receive, send, key, share)
+            else:
+                mount = self._mount(request)
+                exchange = AppSocket(self.runtime, mount, request, scope, receive, send, key, share)
+        except (RequestError, ShuttingDown, SetupError) as error:
+            refusal = InternalError() if isinstance(error, SetupError) else error
+            log_refusal(request, refusal)
+            with contextlib.suppress(ClientGone):
+                await Response(denying(scope, send), request.id).problem(refusal)
+            return
+        await exchange.answer()
+
+    def _mount(self, request: HttpRequest) -> MountDefinition:
+        """The mounted application that answers a path which is nobody else's."""
+        mount = next((each for each in self.runtime.definition.mounts if each.covers(request.path)), None)
+        if mount is None:
+            raise self._unknown_path(request)
+        return mount
+
+    def _share(self, key: str, address: str) -> Share:
+        payer = key or caller_at(address)
+        return lambda: self._shares.hold(payer, self.runtime.clock())
 
     def _wrong_method(self, request: HttpRequest, endpoint: EndpointDefinition) -> MethodNotAllowed:
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from headrace.errors import AmbiguousRequest, HeadTooLarge, RequestError, RequestTimeout
+from headrace.server.progress import Progress
 from headrace.server.response import problem_body
 from headrace.server.transport import reset, set_peer_timeout, unacknowledged
 from headrace.wire.problem import MEDIA_TYPE
@@ -75,9 +76,6 @@ class Connection(HttpToolsProtocol):
         self._overhead = 0
         self._lingered: int | None = None  # bytes dropped since a response ended before its request did
         self._head_timer: asyncio.TimerHandle | None = None
-        self._stall_timer: asyncio.TimerHandle | None = None
-        self._outstanding = 0
-        self._moved_at = 0.0
 
     # -- the connection
 
@@ -85,6 +83,7 @@ class Connection(HttpToolsProtocol):
         """Starts the clock of the first request's head."""
         super().connection_made(transport)
         set_peer_timeout(transport, self.bounds.peer_time)
+        self._reader = Progress(transport, self.bounds.write_time, self._evict)
         self._await_head()
 
     def shutdown(self) -> None:
@@ -98,7 +97,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells every request of the connection, not only the newest."""
         self._stop_head_timer()
-        self._stop_stall_timer()
+        self._reader.stop()
         super().connection_lost(exc)
         for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -170,6 +169,8 @@ class Connection(HttpToolsProtocol):
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope[CONNECTION] = self
         super().on_headers_complete()
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return  # `handle_websocket_upgrade` follows, and nothing of a request and its response
         if self._leaving:
             self.cycle.keep_alive = False
         if version == "1.0":
@@ -186,6 +187,15 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
         if self.pipeline and len(self.cycle.body) > HIGH_WATER_LIMIT:
             raise self._doubtful(AmbiguousRequest("a pipelined request has too large a body"))
+
+    def handle_websocket_upgrade(self) -> None:
+        """A WebSocket takes over, where nothing is under way that would then have lost its connection."""
+        running = self._running
+        if (running is not None and not running.response_complete) or self.transport.get_write_buffer_size():
+            self._refuse(AmbiguousRequest("a WebSocket begins on a connection where no other answer is under way"))
+            return
+        self._reader.stop()
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what the parser refuses, and to what a callback above has raised."""
@@ -255,40 +265,22 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The peer has not read for a while: from now on it must show progress."""
         super().pause_writing()
-        self._watch_reader()
+        self._reader.start()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
         super().resume_writing()
-        self._stop_stall_timer()
+        self._reader.stop()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came for the keep-alive time. What the peer has not read yet must move, or it is reset as well."""
         super().timeout_keep_alive_handler()
-        if self._stall_timer is None and self.transport.get_write_buffer_size():
-            self._watch_reader()
+        if not self._reader.watching and self.transport.get_write_buffer_size():
+            self._reader.start()
 
-    def _watch_reader(self) -> None:
-        self._outstanding = unacknowledged(self.transport)
-        self._moved_at = self.loop.time()
-        self._stall_timer = self.loop.call_later(self.bounds.write_time / 4, self._look_at_reader)
-
-    def _look_at_reader(self) -> None:
-        """Progress is what the peer has acknowledged, not what it has left: a slow and steady reader stays."""
-        outstanding, now = unacknowledged(self.transport), self.loop.time()
-        if outstanding < self._outstanding:
-            self._moved_at = now
-        elif now - self._moved_at >= self.bounds.write_time:
-            self.evicted = True
-            reset(self.transport)
-            return
-        self._outstanding = outstanding
-        self._stall_timer = self.loop.call_later(self.bounds.write_time / 4, self._look_at_reader)
-
-    def _stop_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+    def _evict(self) -> None:
+        self.evicted = True
+        reset(self.transport)
 
 
 class CloseDelimited:

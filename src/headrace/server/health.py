@@ -7,8 +7,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from headrace.errors import MethodNotAllowed, NotFound, ShuttingDown
+from headrace.errors import MethodNotAllowed, NotFound, Overloaded, ShuttingDown
 from headrace.metrics import CONTENT_TYPE
+from headrace.server.joined_document import documented, join
 from headrace.server.openapi import document
 from headrace.server.request import HttpRequest
 from headrace.server.response import Response
@@ -35,6 +36,9 @@ class SystemRoutes:
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
         }
+        self._documented = documented(runtime.definition.mounts)
+        if self._documented is not None and not runtime.definition.endpoints:
+            del self._get["/openapi.json"]  # all there is to tell is in the application's own
 
     @staticmethod
     def is_open(request: HttpRequest) -> bool:
@@ -68,6 +72,8 @@ class SystemRoutes:
     async def _readyz(self, request: HttpRequest, response: Response) -> None:
         if self.draining or not self._runtime.ready:
             await response.problem(ShuttingDown("the service is not ready"))
+        elif not self._runtime.healthy:
+            await response.problem(Overloaded("a continuous batch of the service fails over and over, or is stuck"))
         else:
             await response.document(200, b'{"status": "ready"}', "application/json", NO_STORE)
 
@@ -81,7 +87,8 @@ class SystemRoutes:
 
     @functools.cached_property
     def _document(self) -> dict[str, Any]:
-        return document(self._runtime.definition)
+        ours = document(self._runtime.definition)
+        return ours if self._documented is None else join(ours, self._documented.openapi())
 
     async def _stop(self, id: str, caller: str, response: Response) -> None:
         stream = self._runtime.live.get(id)

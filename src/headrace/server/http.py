@@ -1,146 +1,66 @@
-"""One request to one endpoint, from the head to the ending.
+"""One HTTP request to one endpoint, from the head to the ending.
 
-The order is the promise: what can be refused by the head is refused before the body is read, a place is held before
-the body is read, the status waits for the first event, and the ending is told once, in the stream where the format
-can say it and by a cut connection where it cannot.
+What can be refused by the head is refused before the body is read, the status waits for the first event, and the ending
+is told in the stream where the format can say it and by a cut connection where it cannot.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from headrace.errors import ClientGone, DeadlineExceeded, InternalError, ShuttingDown, SlowReader, StreamError
+from headrace.errors import ClientGone, SlowReader, StreamError
 from headrace.server.body import check_head, read_arguments
+from headrace.server.exchange import Exchange, Incoming, Share
 from headrace.server.inbox import Inbox
-from headrace.server.log import log_stream
 from headrace.server.request import HttpRequest
 from headrace.server.response import Response, ResponseAborted, status_of
-from headrace.services.context import Request, answering
-from headrace.services.endpoint import EndpointDefinition
+from headrace.services.endpoint import EndpointDefinition, Origin
 from headrace.services.runtime import Runtime
 from headrace.streams.heartbeat import Heartbeat
-from headrace.streams.limits import Turn
 from headrace.streams.stream import Stream
 from headrace.wire.formats import choose
 
 STREAM_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 
-class Exchange:
-    """One request and its response.
+class HttpAnswer(Exchange):
+    """How the ending of any HTTP exchange is told: as a status, in the stream, or by a cut connection.
 
     Args:
-        receive: the ASGI exchange's; nobody else may read it.
         response: nothing of it was sent yet.
-        key: the hash of the request's key, which the stream will belong to; "" on an open server.
-        share: entered before a place is asked for and left with it; raises RateLimited to refuse.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        endpoint: EndpointDefinition,
+        origin: Origin,
         request: HttpRequest,
-        receive: Receive,
+        incoming: Incoming,
         response: Response,
-        key: str = "",
-        share: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        share: Share,
+        deadline: float | None,
     ) -> None:
-        self._runtime = runtime
-        self._endpoint = endpoint
-        self._request = request
-        self._inbox = Inbox(receive, runtime.settings.body_timeout)
+        super().__init__(runtime, origin, request, incoming, share, deadline)
         self._response = response
-        self._key = key
-        self._share = share
-        self._deadline: float | None = None
 
-    async def answer(self) -> None:
-        """Answers the request, or fails visibly.
-
-        Raises:
-            RequestError: refused by its head; nothing was sent or counted.
-            ResponseAborted: the stream failed and only a cut connection can say so.
-            asyncio.CancelledError: the server stops; the client was told `shutting_down`.
-        """
-        request, endpoint, settings = self._request, self._endpoint, self._runtime.settings
-        choice = choose(request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type)
-        check_head(request, endpoint, settings.max_body)
-        self._deadline = endpoint.timeouts.deadline(time.monotonic(), request.timeout)
-        stream = self._runtime.open(endpoint, choice, self._response, self._key)
-        self._response.prepare(choice.content_type, lambda: self._headers(stream))
-        error: StreamError | None = InternalError()  # what it is when nothing below says otherwise
-        cancelled: asyncio.CancelledError | None = None
-        try:
-            error = await self._run(stream)
-        except StreamError as refused:
-            error = refused.with_traceback(None)  # its frames hold the body, and this frame would hold them in a cycle
-        except asyncio.CancelledError as raised:
-            error, cancelled = stream.error or ShuttingDown(), raised
-        finally:
-            self._runtime.count(endpoint, error)
-            log_stream(request, self._response.status or (status_of(error) if error else 200), stream, error)
-        await self._tell(stream, error)
-        if cancelled is not None:
-            raise cancelled
-
-    async def _run(self, stream: Stream) -> StreamError | None:
-        """Runs the stream in a place of its own. Raises what kept it from starting."""
-        try:
-            async with self._place():
-                arguments = await self._arguments()
-                heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
-                self._inbox.watch(lambda: stream.cancel(self._why_gone()))
-                try:
-                    with answering(self._context(stream)):
-                        return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
-                finally:
-                    heartbeat.stop()
-        finally:
-            self._inbox.close()
+    def _status(self, error: StreamError | None) -> int:
+        return self._response.status or (status_of(error) if error else 200)
 
     def _why_gone(self) -> StreamError:
         connection = self._request.connection
         return SlowReader() if connection is not None and connection.evicted else ClientGone()
 
-    async def _arguments(self) -> dict[str, Any]:
-        async with _until(self._deadline):
-            return await read_arguments(self._request, self._endpoint, self._inbox, self._runtime.settings.max_body)
-
-    @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Holds a place, waiting for it in the queue."""
-        places = self._runtime.places
-        with self._share():
-            turn = places.ask(self._deadline)
-            try:
-                if not turn.done():
-                    await self._wait(turn)
-                yield
-            finally:
-                places.give_back(turn)
-
-    async def _wait(self, turn: Turn) -> None:
-        """Waits in the queue. A client that leaves it gives up its turn at once."""
-
-        def gone() -> None:
-            if not turn.done():
-                turn.set_exception(ClientGone())
-
-        self._inbox.watch(gone)
-        since = time.monotonic()
+    @contextlib.contextmanager
+    def _alive(self, stream: Stream) -> Iterator[None]:
+        heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
         try:
-            async with _until(self._deadline):
-                await turn
+            yield
         finally:
-            self._runtime.metrics.queue_wait.observe(time.monotonic() - since)
+            heartbeat.stop()
 
     async def _tell(self, stream: Stream, error: StreamError | None) -> None:
         """Tells the ending, once, as the format and what was already sent allow."""
@@ -167,14 +87,58 @@ class Exchange:
         await self._response.cut()
         raise ResponseAborted(f"{stream.endpoint} failed with {error.code}: the connection is cut to say so")
 
-    def _context(self, stream: Stream) -> Request:
-        return Request(
-            request_id=self._request.id,
-            stream_id=stream.id,
-            headers=self._request.headers,
-            deadline=self._deadline,
-            is_cancelled=lambda: stream.cancelled,
+
+class HttpExchange(HttpAnswer):
+    """One request to an endpoint, and its response.
+
+    Args:
+        receive: the ASGI exchange's; nobody else may read it.
+        response: nothing of it was sent yet.
+        key: the hash of the request's key, which the stream will belong to; "" on an open server.
+        share: see `exchange.Share`.
+
+    Raises:
+        RequestError: refused by its head; nothing was sent or counted.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        endpoint: EndpointDefinition,
+        request: HttpRequest,
+        receive: Receive,
+        response: Response,
+        key: str = "",
+        share: Share = contextlib.nullcontext,
+    ) -> None:
+        self._choice = choose(
+            request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type
         )
+        check_head(request, endpoint, runtime.settings.max_body)
+        self._inbox = Inbox(receive, runtime.settings.body_timeout)
+        self._endpoint = endpoint
+        self._key = key
+        deadline = endpoint.timeouts.deadline(runtime.clock(), request.timeout)
+        super().__init__(runtime, endpoint, request, self._inbox, response, share, deadline)
+
+    async def answer(self) -> None:
+        """Answers the request, or fails visibly.
+
+        Raises:
+            ResponseAborted: the stream failed and only a cut connection can say so.
+            asyncio.CancelledError: the server stops; the client was told `shutting_down`.
+        """
+        stream = self._runtime.open(self._endpoint, self._choice, self._response, self._key)
+        await self._complete(stream)
+
+    async def _begin(self, stream: Stream) -> None:
+        self._response.prepare(self._choice.content_type, lambda: self._headers(stream))
+
+    async def _arguments(self) -> dict[str, Any]:
+        return await read_arguments(self._request, self._endpoint, self._inbox, self._runtime.settings.max_body)
+
+    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+        return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
 
     @staticmethod
     def _headers(stream: Stream) -> Mapping[str, str]:
@@ -183,16 +147,3 @@ class Exchange:
             f"first_item;dur={seconds * 1000:.1f}" if seconds is not None else f"head;dur={stream.seconds * 1000:.1f}"
         )
         return {**STREAM_HEADERS, "headrace-stream-id": stream.id, "server-timing": timing}
-
-
-@contextlib.asynccontextmanager
-async def _until(deadline: float | None) -> AsyncIterator[None]:
-    """Raises DeadlineExceeded when the block is not through in time."""
-    if deadline is None:
-        yield
-        return
-    try:
-        async with asyncio.timeout(deadline - time.monotonic()):
-            yield
-    except TimeoutError:
-        raise DeadlineExceeded from None

@@ -1,17 +1,18 @@
-"""One HTTP request, as much of it as the server needs: no body."""
+"""One HTTP request, or the handshake of a WebSocket, as much of it as the server needs: no body."""
 
 from __future__ import annotations
 
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
 from headrace.errors import RequestError
 from headrace.server.connection import CONNECTION, Connection
+from headrace.server.websocket_connection import WEBSOCKET, WebSocketConnection
 
 ACCEPT_CHARACTERS = 2000
 
@@ -19,18 +20,19 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
 class HttpRequest:
-    """Method, path, query, headers.
+    """Method (`WEBSOCKET` for a handshake), path, query, headers.
 
     Attributes:
         path: below the place where the application is mounted.
         root_path: that place; empty where it is not mounted.
         headers: names in lower case; repeated ones joined with commas (RFC 9110, section 5.3).
         id: the client's `X-Request-Id` where it is a sane one, else a new one.
-        connection: None under a server that is not ours.
+        connection: None under a server that is not ours; `websocket` likewise.
+        subprotocols: those that a WebSocket's client offers.
     """
 
     def __init__(self, scope: Scope) -> None:
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "WEBSOCKET")
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.path = _below(self.root_path, scope["path"])
         self.headers = _headers(scope)
@@ -38,6 +40,8 @@ class HttpRequest:
         self._scheme: str = scope.get("scheme", "http")
         self._server: tuple[str, int | None] | None = scope.get("server")
         self.connection: Connection | None = scope.get(CONNECTION)
+        self.websocket: WebSocketConnection | None = scope.get(WEBSOCKET)
+        self.subprotocols: Sequence[str] = scope.get("subprotocols", ())
         given = self.headers.get("x-request-id", "")
         self.id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
 

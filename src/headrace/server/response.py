@@ -70,6 +70,12 @@ class Response:
         await self._start(length=len(body))
         await self._message({"type": "http.response.body", "body": body, "more_body": False})
 
+    async def pass_on(self, message: Mapping[str, object]) -> None:
+        """Sends a message that somebody else has made."""
+        if message["type"] == "http.response.start":
+            self.status = int(str(message["status"]))
+        await self._message(dict(message))
+
     async def document(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = {}) -> None:
         """A whole response at once."""
         self.prepare(content_type, lambda: headers)

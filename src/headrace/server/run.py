@@ -25,6 +25,7 @@ from headrace.server.connection import Bounds, bounded
 from headrace.server.log import JsonFormatter, TextFormatter
 from headrace.server.response import ResponseAborted
 from headrace.server.watchdog import Watchdog
+from headrace.server.websocket_connection import bounded_websocket
 
 EXIT_OK, EXIT_STOPPED = 0, 130
 
@@ -115,7 +116,11 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
                     peer_time=settings.peer_timeout,
                 )
             ),
-            ws="none",
+            ws=bounded_websocket(settings.write_timeout),
+            ws_max_size=settings.max_body,
+            ws_ping_interval=settings.ping,
+            ws_ping_timeout=settings.ping,
+            ws_per_message_deflate=False,
             timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # uvicorn hands it to call_later
             log_config=None,
             access_log=False,

@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from headrace.config import ConfigError, Settings
-from headrace.errors import ForbiddenHost, Mistake, Unauthorized, UnsupportedMediaType
+from headrace.errors import ForbiddenHost, ForbiddenOrigin, Mistake, Unauthorized, UnsupportedMediaType
 from headrace.server.request import HttpRequest
 
 SIMPLE = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -104,17 +104,32 @@ class Origins:
         Raises:
             UnsupportedMediaType: a request of such a page, of a content type that says nothing about its sender.
         """
-        origin = request.headers.get("origin")
-        if origin is None or request.method != "POST" or request.media_type not in SIMPLE:
+        if request.method != "POST" or request.media_type not in SIMPLE or self._may(request):
             return  # of the methods that need no permission, GET and HEAD change nothing
-        host = origin.partition("://")[2].lower()
-        if (host and host == request.headers.get("host", "").lower()) or {"*", origin} & self._origins:
-            return
+        origin = request.headers["origin"]
         sent = request.media_type or "no content type"
         raise UnsupportedMediaType(
             f"a page of {origin[:80]!r} sends {sent}, which any page can send to any server; send application/json or "
             "application/octet-stream, from a page of this server or of an origin named with --cors-origin"
         )
+
+    def check_handshake(self, request: HttpRequest) -> None:
+        """Refuses the WebSockets of other pages: no browser asks before it opens one (RFC 6455, section 10.2).
+
+        Raises:
+            ForbiddenOrigin: the page is of another origin.
+        """
+        if not self._may(request):
+            origin = request.headers["origin"][:80]
+            raise ForbiddenOrigin(f"a page of {origin!r} may not open a WebSocket here; allow it with --cors-origin")
+
+    def _may(self, request: HttpRequest) -> bool:
+        """Whether the request is of no page, or of one that may call this server."""
+        origin = request.headers.get("origin")
+        if origin is None or {"*", origin} & self._origins:
+            return True
+        host = origin.partition("://")[2].lower()
+        return bool(host) and host == request.headers.get("host", "").lower()
 
 
 def with_cors(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -1,8 +1,8 @@
 """An endpoint's parameters: where each comes from, and how bytes become checked values.
 
 By default all of them come from one JSON object. One parameter may be the request's body itself: `bytes` takes it
-whole, `AsyncIterator[bytes]` as it arrives, `AsyncIterator[T]` as NDJSON lines. The others then come from the query,
-as all do for `GET`. What comes from the query must be scalars, each given once.
+whole, `AsyncIterator[bytes]` as it arrives, `AsyncIterator[T]` as NDJSON lines; in sync code the same are `Iterator`s.
+The others then come from the query, as all do for `GET`. What comes from the query must be scalars, each given once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import copy
 import inspect
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, get_args, get_origin
 
@@ -25,8 +25,11 @@ from headrace.errors import InvalidArguments, MalformedBody
 from headrace.services.example import example_of
 from headrace.services.refusals import pointer, refusal, shortened
 from headrace.services.structs import builtins_of, struct_annotation, struct_type
+from headrace.streams.closing import AsyncClosing
+from headrace.streams.iterated import iterated
 from headrace.wire.annotations import plain
 from headrace.wire.codec import Codec, codec_for
+from headrace.wire.events import Footer, Header
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
 
@@ -41,12 +44,28 @@ UNCHECKABLE = (PydanticUserError, SchemaError, NameError, TypeError, ValueError,
 class BodyParameter:
     """The parameter that takes the body itself.
 
-    `items` is None for `bytes`, which takes the body whole. Otherwise the parameter is an async iterator: of the body's
-    chunks where `items.kind` is "bytes", of its NDJSON lines where it is anything else.
+    `items` is None for `bytes`, which takes the body whole. Otherwise the value is an async iterator: of the body's
+    chunks where `items.kind` is "bytes", of its NDJSON lines where it is anything else. Sync code gets it `Blocking`.
     """
 
     name: str
     items: Codec | None
+
+    def checked(self, value: Any) -> Any:
+        """A value from the same process: bytes, or an iterator whose items are checked as they come.
+
+        Raises:
+            InvalidArguments: it is neither.
+        """
+        if self.items is None:
+            wanted, fits = "bytes", isinstance(value, (bytes, bytearray, memoryview))
+        else:
+            wanted, fits = f"an AsyncIterator[{self.items.name}]", isinstance(value, (AsyncIterable, Iterable))
+        if not fits or (self.items is not None and isinstance(value, (str, bytes, Mapping))):
+            detail = f"{type(value).__name__}, expected {wanted}"
+            where = pointer([self.name])
+            raise InvalidArguments(f"{where}: {detail}", [{"pointer": where, "detail": detail, "type": "type"}])
+        return bytes(value) if self.items is None else _passed_on(self.items, value)
 
 
 class Arguments:
@@ -55,6 +74,7 @@ class Arguments:
     Attributes:
         body: the parameter that takes the body itself, if there is one.
         required: whether at least one of the others must be given.
+        names: of the others.
     """
 
     def __init__(self, name: str, parameters: Sequence[inspect.Parameter], body: BodyParameter | None) -> None:
@@ -76,6 +96,7 @@ class Arguments:
             raise TypeError(why_uncheckable(error)) from error
         self._example = self._fitting_example()
         self.required = bool(self._schema.get("required"))
+        self.names = tuple(types)
 
     def _adapt(self, name: str, types: Mapping[str, Any]) -> TypeAdapter[dict[str, Any]]:
         # A TypedDict and not a model: any parameter name is allowed, and a value left out stays out, so that the
@@ -133,6 +154,22 @@ class Arguments:
                     pass
             raise refusal(error, texts, self.example()) from None
 
+    def from_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a call from the same process, which are objects already.
+
+        Raises:
+            InvalidArguments: they do not fit. Of a parameter that is an iterator, that shows when it is read.
+        """
+        body = self.body.name if self.body is not None else None
+        ordinary = {name: value for name, value in values.items() if name != body}
+        try:
+            checked = self._adapter.validate_python(ordinary)
+        except ValidationError as error:
+            raise refusal(error, ordinary, self.example()) from None
+        if self.body is not None and self.body.name in values:
+            checked[self.body.name] = self.body.checked(values[self.body.name])
+        return checked
+
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the object, with those defaults that JSON can say and that fit."""
         return copy.deepcopy(self._schema)
@@ -143,6 +180,10 @@ class Arguments:
         For types with rules that no schema tells, a pattern or a validator of the user's, it is the nearest guess.
         """
         return copy.deepcopy(self._example)
+
+    def is_stream(self, name: str) -> bool:
+        """Whether the parameter is an iterator over what is yet to arrive."""
+        return self.body is not None and self.body.name == name and self.body.items is not None
 
     def unfit_for_query(self) -> list[str]:
         """The parameters that no query can carry."""
@@ -206,9 +247,18 @@ def body_parameter(parameter: inspect.Parameter) -> BodyParameter | None:
     annotation = plain(parameter.annotation)
     if annotation is bytes:
         return BodyParameter(parameter.name, None)
-    if get_origin(annotation) is AsyncIterator:
+    if get_origin(annotation) in (AsyncIterator, Iterator):
         return BodyParameter(parameter.name, codec_for(get_args(annotation)[0]))
     return None
+
+
+async def _passed_on(codec: Codec, source: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    """The items of a stream that is passed on; its header and its footer are not among them."""
+    events = iterated(source)
+    async with AsyncClosing(events):
+        async for event in events:
+            if not isinstance(event, (Header, Footer)):
+                yield codec.check(event)
 
 
 def _not_json(reason: str) -> MalformedBody:

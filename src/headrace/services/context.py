@@ -13,13 +13,16 @@ It is there in endpoints, in whatever they call, and in the worker threads of sy
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
+
+if TYPE_CHECKING:  # every `import headrace` comes by here, and a stream needs pydantic
+    from headrace.streams.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,22 @@ class Request:
     """One request, as the user's code may see it."""
 
     request_id: str
-    stream_id: str
     headers: Mapping[str, str]
     deadline: float | None
-    is_cancelled: Callable[[], bool]
+    stream: Stream  # the one that the running code makes
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, never below 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - self.stream.clock())
 
 
 _current: ContextVar[Request] = ContextVar("headrace_request")
+
+
+def current() -> Request | None:
+    """The request that the running code answers; None outside of one."""
+    return _current.get(None)
 
 
 class NoRequest(HeadraceError):
@@ -70,7 +82,7 @@ class Context:
     @property
     def stream_id(self) -> str:
         """What `DELETE /streams/{id}` takes."""
-        return self._request.stream_id
+        return self._request.stream.id
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -85,13 +97,12 @@ class Context:
     @property
     def remaining(self) -> float | None:
         """Seconds until the deadline, never below 0; None without a deadline."""
-        deadline = self._request.deadline
-        return None if deadline is None else max(0.0, deadline - time.monotonic())
+        return self._request.remaining
 
     @property
     def cancelled(self) -> bool:
         """Whether nobody waits for the answer any more. For long steps in sync code; async code is interrupted."""
-        return self._request.is_cancelled()
+        return self._request.stream.cancelled
 
 
 context = Context()

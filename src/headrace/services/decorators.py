@@ -1,4 +1,4 @@
-"""`@service` and `@endpoint`: they record what the user said and start nothing.
+"""`@service`, `@endpoint` and `@asgi_app`: they record what the user said and start nothing.
 
 What they recorded is read by `headrace.services.definition`, which also finds the mistakes.
 """
@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
 from headrace.errors import DefinitionError, Mistake
-from headrace.services.mistakes import place_of
+from headrace.services.mistakes import place_of, place_of_class
+from headrace.wire.annotations import ENDPOINT
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
 
 SERVICE = "__headrace_service__"
-ENDPOINT = "__headrace_endpoint__"
+MOUNTS = "__headrace_mounts__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,26 @@ class EndpointOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class MountOptions:
+    """What `@asgi_app(...)` was given, right or wrong."""
+
+    app: Any
+    path: Any = "/"
+
+
+@dataclass(frozen=True, slots=True)
 class Bound(Generic[S]):
-    """A service class with the arguments of its constructor: what `Service.bind(...)` gives, and what can be served."""
+    """A service class with the arguments of its constructor: what `Service.bind(...)` gives, and what can be served.
+
+    `attributes` are the services that attributes of the class depend on. With a `url` it runs elsewhere (both:
+    `headrace.services.dependencies`).
+    """
 
     service: type[S]
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Bound[Any]] = field(default_factory=dict)
+    url: str | None = None
 
 
 class NoMethod:
@@ -164,3 +179,38 @@ def endpoint(
         return function
 
     return mark if function is None or positional is not None else mark(function)
+
+
+def asgi_app(app: Callable[..., Any], path: str = "/") -> Callable[[C], C]:
+    """Mounts an ASGI application in a service: its routes are served beside the endpoints.
+
+    Routes of FastAPI and Starlette applications that are declared on methods of the class are called on the service's
+    instance. Stands above or below `@service`; a subclass has the applications of its bases.
+
+    Args:
+        app: any ASGI application. What it shares with other services and servers of the process stays shared.
+        path: where it is mounted. Endpoints and headrace's own paths come before the application at `/`.
+
+    Raises:
+        DefinitionError: HR17, it stands above something that is not a class, or names no application.
+    """
+    if isinstance(app, type):
+        raise DefinitionError([_no_application(app)])
+
+    def mark(cls: C) -> C:
+        if not isinstance(cls, type):
+            raise DefinitionError([_not_a_class(cls)])
+        setattr(cls, MOUNTS, (MountOptions(app, path), *getattr(cls, MOUNTS, ())))
+        return cls
+
+    return mark
+
+
+def _no_application(marked: type) -> Mistake:
+    return Mistake(
+        "HR17",
+        f"@asgi_app above {marked.__name__} names no application",
+        place_of_class(marked),
+        "It mounts an ASGI application that exists already.",
+        f"@asgi_app(app)\nclass {marked.__name__}:",
+    )

@@ -6,14 +6,17 @@ Nothing here runs the user's code: `define` reads the class that the decorators 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.errors import DefinitionError, Mistake
 from headrace.services.constructor import constructor_mistakes
-from headrace.services.decorators import ENDPOINT, SERVICE, Bound, EndpointOptions, ServiceOptions
+from headrace.services.decorators import SERVICE, Bound, EndpointOptions, ServiceOptions
+from headrace.services.dependencies import every, resolved, same
 from headrace.services.endpoint import EndpointDefinition, read_endpoint
 from headrace.services.mistakes import place_of, place_of_class
+from headrace.services.mounts import MountDefinition, read_mounts
+from headrace.wire.annotations import ENDPOINT
 
 RESERVED_PATHS = ("/livez", "/readyz", "/metrics", "/openapi.json", "/streams")
 
@@ -22,27 +25,57 @@ HOOKS = ("on_start", "on_stop")
 
 @dataclass(frozen=True, slots=True)
 class ServiceDefinition:
-    """A service class and its endpoints, in the order of the class."""
+    """A service class and its endpoints, in the order of the class.
+
+    Attributes:
+        bound: what it is constructed with, everything it depends on included (`dependencies.resolved`).
+        dependencies: all services below it, each once, those that others depend on first.
+        mounts: its ASGI applications, those with the longest paths first.
+    """
 
     service: type
     name: str
     description: str
     endpoints: tuple[EndpointDefinition, ...]
+    bound: Bound[Any]
+    dependencies: tuple[ServiceDefinition, ...] = ()
+    mounts: tuple[MountDefinition, ...] = ()
 
 
 def define(target: type | Bound[Any]) -> ServiceDefinition:
     """Reads a class marked with `@service`, or one bound to the arguments of its constructor.
 
     Raises:
-        DefinitionError: with all mistakes of all endpoints; of a bound one, also those in the constructor's arguments.
+        DefinitionError: with all mistakes of all endpoints and of what the service depends on; of a bound one, also
+            those in the constructor's arguments.
     """
-    service = target.service if isinstance(target, Bound) else target
+    checks_constructor = isinstance(target, Bound)
+    bound = target if isinstance(target, Bound) else Bound(target)
+    if isinstance(bound.service, type):
+        bound = resolved(bound)
+    mistakes: list[Mistake] = []
+    read: list[ServiceDefinition] = []
+    for each in every(bound):
+        if any(same(each, other.bound) for other in read):
+            continue
+        try:
+            read.append(_define(each, checks_constructor or each is not bound))
+        except DefinitionError as error:
+            mistakes += [mistake for mistake in error.mistakes if mistake not in mistakes]
+    if mistakes:
+        raise DefinitionError(mistakes)
+    return replace(read[-1], dependencies=tuple(read[:-1]))
+
+
+def _define(bound: Bound[Any], checks_constructor: bool) -> ServiceDefinition:
+    """One service, without what it depends on."""
+    service = bound.service
     if not isinstance(service, type):
         raise DefinitionError([_not_a_class(service)])
     options: ServiceOptions | None = vars(service).get(SERVICE)
     if options is None:
         raise DefinitionError([_not_a_service(service)])
-    mistakes = constructor_mistakes(target) if isinstance(target, Bound) else []
+    mistakes = constructor_mistakes(bound) if checks_constructor and bound.url is None else []
     mistakes += _hook_mistakes(service)
     endpoints: list[tuple[EndpointDefinition, Any]] = []
     marked = _marked(service)
@@ -51,7 +84,10 @@ def define(target: type | Bound[Any]) -> ServiceDefinition:
         mistakes += wrong
         if endpoint is not None:
             endpoints.append((endpoint, value))
-    if not marked:
+    taken = (*RESERVED_PATHS, *(endpoint.path for endpoint, _ in endpoints))
+    mounts, wrong = read_mounts(service, options.name, taken)
+    mistakes += wrong
+    if not (marked or mounts or wrong):
         mistakes.append(_no_endpoint(service))
     mistakes += _path_clashes(endpoints)
     if mistakes:
@@ -61,6 +97,8 @@ def define(target: type | Bound[Any]) -> ServiceDefinition:
         name=options.name,
         description=inspect.cleandoc(service.__doc__ or ""),
         endpoints=tuple(endpoint for endpoint, _ in endpoints),
+        bound=bound,
+        mounts=mounts,
     )
 
 

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, Protocol, get_args, get_origin
 
 from headrace.errors import Mistake
 from headrace.services.arguments import UNCHECKABLE, Arguments, why_uncheckable
@@ -24,6 +24,25 @@ TIMEOUTS = ("first_item_timeout", "item_timeout", "timeout")
 
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(; ?[\w-]+=[\w./+-]+)*", re.ASCII)
+
+
+class Origin(Protocol):
+    """Where a stream comes from, as much as counting and bounding it needs: an endpoint, or a mounted application."""
+
+    @property
+    def label(self) -> str:
+        """Its name in logs and metrics."""
+        ...
+
+    @property
+    def types(self) -> StreamTypes:
+        """Of its streams."""
+        ...
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long it may take."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

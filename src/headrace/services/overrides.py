@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from headrace.errors import DefinitionError, Mistake
 from headrace.services.arguments import UNCHECKABLE
 from headrace.services.constructor import constructor, constructor_parameters, constructor_place
 from headrace.services.decorators import Bound
+from headrace.services.dependencies import every, resolved
 from headrace.services.example import example_of
 from headrace.services.refusals import shortened
 from headrace.wire.annotations import plain, resolve, type_text
@@ -30,7 +31,7 @@ _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 def configured(bound: Bound[Any], assignments: Mapping[str, str]) -> Bound[Any]:
     """The service with some of its constructor arguments replaced.
 
-    A service that is an argument of another one is reached by its own class.
+    A service that another one depends on is reached by its own class.
 
     Args:
         bound: stays as it is.
@@ -40,6 +41,7 @@ def configured(bound: Bound[Any], assignments: Mapping[str, str]) -> Bound[Any]:
         DefinitionError: HR19, with all assignments that do not fit.
     """
     mistakes: list[Mistake] = []
+    bound = resolved(bound)
     for key, text in assignments.items():
         try:
             bound = _assigned(bound, key, text)
@@ -54,18 +56,11 @@ def _assigned(bound: Bound[Any], key: str, text: str) -> Bound[Any]:
     name, dot, parameter = key.partition(".")
     if not (name and dot and parameter):
         raise _mistake(f'--set "{shortened(key, 80)}" is not Class.parameter=value', "", _usage(bound, key))
-    services = {each.service.__name__: each.service for each in _services(bound)}
+    services = {each.service.__name__: each.service for each in reversed(list(every(bound))) if each.url is None}
     if name not in services:
         what = f'there is no service "{shortened(name, 80)}" here{_hint(name, list(services))}'
         raise _mistake(what, f"The services are {', '.join(services)}.", _usage(bound, key))
     return _replaced(bound, services[name], parameter, _value(services[name], parameter, text))
-
-
-def _services(bound: Bound[Any]) -> Iterator[Bound[Any]]:
-    yield bound
-    for argument in (*bound.args, *bound.kwargs.values()):
-        if isinstance(argument, Bound):
-            yield from _services(argument)
 
 
 def _replaced(bound: Bound[Any], service: type, parameter: str, value: Any) -> Bound[Any]:
@@ -76,13 +71,14 @@ def _replaced(bound: Bound[Any], service: type, parameter: str, value: Any) -> B
 
     args = [inside(each) for each in bound.args]
     kwargs = {name: inside(each) for name, each in bound.kwargs.items()}
+    attributes = {name: inside(each) for name, each in bound.attributes.items()}
     if bound.service is service:
         names = list(constructor_parameters(service) or ())
         if parameter in names[: len(args)]:
             args[names.index(parameter)] = value
         else:
             kwargs[parameter] = value
-    return replace(bound, args=tuple(args), kwargs=kwargs)
+    return replace(bound, args=tuple(args), kwargs=kwargs, attributes=attributes)
 
 
 def _value(service: type, parameter: str, text: str) -> Any:

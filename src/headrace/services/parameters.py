@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -121,26 +122,25 @@ def _body(method: Method, parameter: inspect.Parameter) -> BodyParameter | None:
                 name,
             )
         return body
-    why = "The body arrives on the event loop, where only async code can wait for it."
+    origin = get_origin(annotation) or annotation
+    form, kind = (
+        (AsyncIterator, "an AsyncIterator in an async def") if method.is_async else (Iterator, "an Iterator in a def")
+    )
     item = type_text((get_args(annotation) or (bytes,))[0])
-    fix = method.first_line(f"self, {name}: AsyncIterator[{item}]")
-    fix = fix if method.is_async else f"async {fix}"
+    why, fix = "A def waits for it on a thread of its own, with `for`.", f"{name}: Iterator[{item}]"
+    if method.is_async:
+        why = "The body arrives on the event loop, where only async code can wait for it."
+        fix = method.first_line(f"self, {name}: AsyncIterator[{item}]")
     try:
         body = body_parameter(parameter)
     except UNCHECKABLE as error:
-        body, why, fix = None, why_uncheckable(error), f"{name}: AsyncIterator[bytes]"
-    if body is not None and method.is_async:
+        body, why, fix = None, why_uncheckable(error), f"{name}: {form.__name__}[bytes]"
+    if body is not None and origin is form:
         return body
-    if (get_origin(annotation) or annotation) not in ASYNC_FORMS:
+    if origin not in (*ASYNC_FORMS, form):
         why += " Values of the JSON body come as a list."
         fix = f"{name}: list[{item}]"
-    method.mistake(
-        "HR18",
-        f"{method.label}({name}): a body that is read as it arrives is an AsyncIterator in an async def",
-        why,
-        fix,
-        name,
-    )
+    method.mistake("HR18", f"{method.label}({name}): a body that is read as it arrives is {kind}", why, fix, name)
     return BodyParameter(name, None)
 
 

@@ -1,92 +1,156 @@
-"""Starts a service, runs its endpoints, and stops it.
+"""Starts a service and what it depends on, runs its endpoints, and stops them.
 
-One runtime holds one replica: the instance, its worker threads, its places, and the streams that are live.
+One runtime holds one replica of each: the instances, their worker threads, the places, and the streams that are live.
+A call from one service to another is a stream like any other, a child of the one whose code makes it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from headrace.batching.surroundings import Surroundings, surrounded
 from headrace.config import Settings
-from headrace.errors import Overloaded, RequestError, SetupError, StreamError
+from headrace.errors import Overloaded, RequestError, ShuttingDown, StreamError
 from headrace.metrics import Metrics, end_label
+from headrace.services.call import AnswerCall, Run, StreamCall
+from headrace.services.caller import Caller
+from headrace.services.context import Request, answering, current
 from headrace.services.decorators import Bound
-from headrace.services.definition import define
-from headrace.services.endpoint import EndpointDefinition
+from headrace.services.definition import ServiceDefinition, define
+from headrace.services.dependencies import same
+from headrace.services.endpoint import EndpointDefinition, Origin
+from headrace.services.lifespan import Lifespan
+from headrace.services.mounts import MountDefinition
+from headrace.services.replica import LocalReplica, Replica
+from headrace.services.surroundings import surroundings
+from headrace.streams.channel import Channel
+from headrace.streams.children import Children
 from headrace.streams.deadlines import Deadlines
 from headrace.streams.holding import HoldingOutlet
 from headrace.streams.joining import JoiningOutlet, Window
 from headrace.streams.limits import Places
-from headrace.streams.outlet import Sink
-from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
+from headrace.streams.outlet import Outlet, Sink
+from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
-from headrace.streams.threads import Threads
+from headrace.wire.encoding import Encoder
 from headrace.wire.formats import Choice
-
-logger = logging.getLogger("headrace.services")
+from headrace.wire.passing import AsItIs, PassingEncoder
 
 
 class Runtime:
-    """One replica of a service. `async with` starts and stops it; it belongs to one event loop.
+    """One replica of a service and of everything it depends on, in this process or over the client.
+
+    `async with` starts and stops it; it belongs to one event loop.
 
     Attributes:
         definition: what is served.
-        started: the service was constructed and its `on_start` has run.
-        ready: it has started and is not stopping.
-        live: the streams that run now, by id.
+        started: the services were constructed and their `on_start` has run.
+        ready: they have started and are not stopping.
+        live: the streams that run now, by id, the calls between the services among them.
+        clock: in seconds; what deadlines are measured with.
     """
 
-    def __init__(self, target: type | Bound[Any], settings: Settings, metrics: Metrics) -> None:
-        """Raises DefinitionError with every mistake of the class and of what it is bound to."""
-        self._bound = target if isinstance(target, Bound) else Bound(target)
-        self.definition = define(self._bound)
+    def __init__(
+        self,
+        target: type | Bound[Any],
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises DefinitionError with every mistake of the class, of what it depends on, and of what it is bound to."""
+        self.definition = define(target if isinstance(target, Bound) else Bound(target))
         self.settings = settings
         self.metrics = metrics
+        self.clock = clock
         self.started = False
         self.ready = False
         self.live: dict[str, Stream] = {}
-        self.places = Places(settings.max_concurrency, settings.max_queue)
-        self._threads = Threads(settings.sync_threads)
-        self._instance: Any = None
+        self.places = Places(settings.max_concurrency, settings.max_queue, clock)
+        self._replicas = [self._replica(each) for each in (*self.definition.dependencies, self.definition)]
+        self._running: list[Replica] = []  # those that have started
+        self._lifespans: dict[MountDefinition, Lifespan] = {}  # likewise
+        # Calls made by no stream's code, of hooks and tests. They end before the service that they call is stopped.
+        self._calls = {each: Children() for each in self._replicas}
         self._window: Window | None = None
-        metrics.threads_stuck.set_function(lambda: self._threads.stuck)
+        self._surroundings: Surroundings | None = None
+        metrics.threads_stuck.set_function(lambda: sum(each.threads_stuck for each in self._replicas))
         metrics.queue_depth.set_function(lambda: self.places.waiting)
         metrics.buffered.set_function(lambda: sum(stream.outlet.buffered for stream in self.live.values()))
 
     async def __aenter__(self) -> Runtime:
-        """Constructs the service and calls its `on_start`.
+        """Constructs the services and calls their `on_start`, those that others depend on first. The lifespans of the
+        mounted applications lie within: they start last, and are the first to end.
 
         Raises:
-            SetupError: the user's code raised; that is its cause.
+            SetupError: the user's code raised; that is its cause. What had started was stopped.
         """
         self._window = Window()
-        step = "__init__"
         try:
-            instance = self._bound.service(*self._bound.args, **self._bound.kwargs)
-            step = "on_start"
-            await _call(instance, step)
-        except (Exception, SystemExit) as error:  # sys.exit in a constructor must not take the server along unheard
-            reason = f"{self.definition.name} could not be started: {type(error).__name__}: {error}"
-            raise SetupError(reason, step) from error
-        self._instance = instance
+            self._surroundings = surroundings(self.metrics)
+            for replica in self._replicas:
+                with surrounded(self._surroundings):
+                    await replica.start(self.handle)
+                self._running.append(replica)
+            for mount in self.definition.mounts:
+                lifespan = Lifespan(mount.app, self.definition.name)
+                await lifespan.start()
+                self._lifespans[mount] = lifespan
+        except BaseException:
+            await self._stop()
+            raise
         self.started = self.ready = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Calls the service's `on_stop`, once; what it raises is logged."""
-        was_ready, self.ready = self.ready, False
-        if not was_ready:
-            return
-        try:
-            await _call(self._instance, "on_stop")
-        except Exception:
-            logger.exception("%s.on_stop failed", self.definition.name)
+        """Calls `on_stop` of the services, once, in the reverse order; what it raises is logged."""
+        self.ready = False
+        await self._stop()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether its continuous batches make steps; one that fails over and over, or is stuck in a step, does not."""
+        return self._surroundings is None or all(each.healthy for each in tuple(self._surroundings.continuous))
+
+    async def _stop(self) -> None:
+        interrupted = False
+        for batch in () if self._surroundings is None else tuple(self._surroundings.continuous):
+            batch.close()
+        while self._lifespans:
+            _, lifespan = self._lifespans.popitem()
+            interrupted |= await lifespan.stop()
+        while self._running:
+            replica = self._running.pop()
+            interrupted |= await self._calls[replica].end(ShuttingDown())
+            await replica.stop()
+        if interrupted:
+            raise asyncio.CancelledError
+
+    def _replica(self, definition: ServiceDefinition) -> Replica:
+        if definition.bound.url is None:
+            return LocalReplica(definition, self.settings.sync_threads)
+        from headrace.services.remote import RemoteReplica
+
+        return RemoteReplica(definition)
+
+    def state(self, mount: MountDefinition) -> Mapping[str, Any]:
+        """What the lifespan of a mounted application has left for its requests."""
+        return self._lifespans[mount].state
+
+    @property
+    def instance(self) -> Any:
+        """The service that is served, once it was started."""
+        return self._replicas[-1].instance
+
+    def handle(self, bound: Bound[Any]) -> Any:
+        """What stands for one of the services; calls through it belong to the stream whose code makes them."""
+        replica = next(each for each in self._replicas if same(each.definition.bound, bound))
+        return Caller(replica.definition, partial(self._call, replica), asyncio.get_running_loop())
 
     def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink, key: str = "") -> Stream:
         """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs.
@@ -95,15 +159,23 @@ class Runtime:
             key: what the stream belongs to; only with it the stream can be reached by its id.
         """
         assert self._window is not None, "the runtime is started"
-        self.metrics.started.labels(endpoint.label).inc()
-        types = endpoint.types
         holds = choice.format.gathers or not endpoint.streams
         outlet = (
             HoldingOutlet(sink, self.settings.max_answer)
             if holds
-            else JoiningOutlet(sink, self._window, header=types.header is not None)
+            else JoiningOutlet(sink, self._window, header=endpoint.types.header is not None)
         )
-        return Stream(new_stream_id(), endpoint.label, Recorder(choice.encoder(), types.order()), outlet, key=key)
+        return self._new_stream(endpoint, choice.encoder(), outlet, key)
+
+    def pass_on(self, mount: MountDefinition, outlet: Outlet, key: str = "") -> Stream:
+        """A stream of what a mounted application sends. It counts as started; nothing runs.
+
+        Args:
+            mount: one of the definition's.
+            outlet: where its messages leave.
+            key: see `open`.
+        """
+        return self._new_stream(mount, AsItIs(), outlet, key)
 
     async def run(
         self,
@@ -118,20 +190,66 @@ class Runtime:
             stream: what `open` gave.
             endpoint: the same as there.
             arguments: of the method, by name.
-            deadline: when it must be complete, in `time.monotonic()` seconds: `endpoint.timeouts.deadline(...)`, taken
+            deadline: when it must be complete, by `clock`: `endpoint.timeouts.deadline(...)`, taken
                 when the request came.
         """
+        return await self.drive(stream, endpoint, self._replicas[-1].drive(endpoint, arguments), deadline)
+
+    async def drive(
+        self, stream: Stream, origin: Origin, drive: Drive, deadline: float | None = None
+    ) -> StreamError | None:
+        """Runs a stream whose code is given; otherwise as `run`."""
         self.live[stream.id] = stream
-        live = self.metrics.live.labels(endpoint.label)
+        live = self.metrics.live.labels(origin.label)
         live.inc()
-        deadlines = Deadlines(stream, endpoint.timeouts, deadline)
+        deadlines = Deadlines(stream, origin.timeouts, deadline, self.clock)
         try:
-            return await stream.run(self._drive(endpoint, arguments))
+            with surrounded(self._surroundings):
+                return await stream.run(drive)
         finally:
             deadlines.stop()
             del self.live[stream.id]
             live.dec()
-            self._measure(stream, endpoint.label)
+            self._measure(stream, origin.label)
+
+    def _call(
+        self, replica: Replica, endpoint: EndpointDefinition, arguments: Mapping[str, Any], place: str
+    ) -> StreamCall | AnswerCall:
+        """Starts a call of a service below, as a child of the stream whose code makes it."""
+        caller = current()
+        channel = Channel()
+        key = "" if caller is None else caller.stream.key
+        stream = self._new_stream(endpoint, PassingEncoder(endpoint.types), channel, key, called=True)
+        remaining = None if caller is None else caller.remaining
+        request = Request(
+            request_id=secrets.token_hex(8) if caller is None else caller.request_id,
+            headers={} if caller is None else caller.headers,
+            deadline=endpoint.timeouts.deadline(self.clock(), remaining),
+            stream=stream,
+        )
+        owner = asyncio.get_running_loop().create_task(self._own(replica, endpoint, arguments, request))
+        (self._calls[replica] if caller is None else caller.stream.children).adopt(stream, owner)
+        run = Run(stream, channel, owner)
+        return StreamCall(run, place) if endpoint.streams else AnswerCall(run, place)
+
+    async def _own(
+        self, replica: Replica, endpoint: EndpointDefinition, arguments: Mapping[str, Any], request: Request
+    ) -> None:
+        """Owns the stream of a call: runs it, counts its ending and tells it."""
+        stream = request.stream
+        try:
+            with answering(request):
+                await self.drive(stream, endpoint, replica.drive(endpoint, arguments), request.deadline)
+        finally:
+            self.count(endpoint, stream.error)
+            await stream.finish()
+
+    def _new_stream(
+        self, origin: Origin, encoder: Encoder, outlet: Outlet, key: str, *, called: bool = False
+    ) -> Stream:
+        self.metrics.started.labels(origin.label).inc()
+        recorder = Recorder(encoder, origin.types.order(), self.clock)
+        return Stream(new_stream_id(), origin.label, recorder, outlet, self.clock, key=key, called=called)
 
     def _measure(self, stream: Stream, label: str) -> None:
         """What is measured once per stream, at its end."""
@@ -145,31 +263,11 @@ class Runtime:
         if stream.abandoned:
             self.metrics.uncancellable.labels(label).inc()
 
-    def count(self, endpoint: EndpointDefinition, error: StreamError | None) -> None:
-        """Counts how a stream ended; None: complete. Called once for every stream that `open` made."""
-        self.metrics.ended.labels(endpoint.label, end_label(error)).inc()
+    def count(self, origin: Origin, error: StreamError | None) -> None:
+        """Counts how a stream ended; None: complete. Called once for every stream that was made."""
+        self.metrics.ended.labels(origin.label, end_label(error)).inc()
         if isinstance(error, (RequestError, Overloaded)):
             self.metrics.rejected.labels(error.code).inc()
-
-    def _drive(self, endpoint: EndpointDefinition, arguments: Mapping[str, Any]) -> Drive:
-        method = getattr(self._instance, endpoint.attribute)
-
-        def call() -> Any:
-            return method(**arguments)
-
-        if endpoint.streams:
-            return drive_async(call) if endpoint.is_async else drive_sync(call, self._threads)
-        return drive_call(call if endpoint.is_async else lambda: self._threads.call(call))
-
-
-async def _call(instance: Any, name: str) -> None:
-    """Calls a hook of the service if it has one: async on the loop, sync on a thread."""
-    hook = getattr(instance, name, None)
-    if hook is None:
-        return
-    result = hook() if inspect.iscoroutinefunction(hook) else await asyncio.to_thread(hook)
-    if inspect.isawaitable(result):  # also what a decorator that is not async itself passes on
-        await result
 
 
 def new_stream_id() -> str:

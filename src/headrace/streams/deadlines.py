@@ -76,7 +76,7 @@ class Deadlines:
     def _look(self) -> None:
         now = self._clock()
         items = self._stream.items
-        if items != self._items or self._stream.outlet.writing:
+        if items != self._items or self._stream.outlet.paused:
             self._items, self._since = items, now
         silence = self._silence()
         if error := self._late(now, silence):

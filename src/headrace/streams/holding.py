@@ -7,13 +7,14 @@ import io
 from collections.abc import Callable
 
 from headrace.errors import AnswerTooLarge
-from headrace.streams.outlet import Sink
+from headrace.streams.outlet import HIGH_WATER, Sink
 
 
 class HoldingOutlet:
     """Keeps every record until the end is known, for formats whose status line tells the ending."""
 
-    writing = torn = False
+    ahead = HIGH_WATER
+    writing = paused = torn = False
     on_failure: Callable[[Exception], None] | None = None
     written_at = 0.0
     largest_gap: float | None = None
@@ -27,6 +28,10 @@ class HoldingOutlet:
     def buffered(self) -> int:
         """See `Outlet.buffered`."""
         return self._held.tell()
+
+    def weigh(self, record: bytes) -> int:
+        """See `Outlet.weigh`."""
+        return len(record)
 
     def put(self, record: bytes) -> None:
         """Keeps the record.

@@ -56,6 +56,8 @@ class JoiningOutlet:
         header: the first record is a header, so that what comes after it is no gap between items.
     """
 
+    ahead = HIGH_WATER
+
     __slots__ = (
         "_away",
         "_beats",
@@ -100,6 +102,11 @@ class JoiningOutlet:
         self.largest_gap: float | None = None
 
     @property
+    def paused(self) -> bool:
+        """See `Outlet.paused`."""
+        return self.writing
+
+    @property
     def torn(self) -> bool:
         """See `Outlet.torn`."""
         return self._error is not None
@@ -108,6 +115,10 @@ class JoiningOutlet:
     def buffered(self) -> int:
         """See `Outlet.buffered`."""
         return sum(map(len, self._records)) + sum(map(len, self._leaving))
+
+    def weigh(self, record: bytes) -> int:
+        """See `Outlet.weigh`."""
+        return len(record)
 
     def put(self, record: bytes) -> Awaitable[None] | None:
         """See `Outlet.put`."""

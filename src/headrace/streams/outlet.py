@@ -1,13 +1,16 @@
 """Where the records of a stream leave, and what is behind it.
 
 Two independent choices meet here: when records are written (`JoiningOutlet`, `HoldingOutlet`), and to what (a `Sink`).
+The third outlet, a `Channel`, leads to code of the same process.
+
+A record is what the stream's encoding makes of an event: bytes for a wire, the checked value for a channel.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 HIGH_WATER = 64 * 1024
 """Bytes that may gather before the generator waits."""
@@ -32,11 +35,13 @@ class Sink(Protocol):
 class Outlet(Protocol):
     """Takes records one by one.
 
-    `written_at` is when something was written last, in loop time. `largest_gap` is the longest time in seconds from the
-    end of one write of items to the beginning of the next; None where there were not two. `on_failure` is told when a
-    write fails that nobody waits for.
+    `ahead` is how much a thread may make before the outlet has taken it, as the sum of what `weigh` says of its
+    records. `written_at` is when something was written last, in loop time. `largest_gap` is the longest time in seconds
+    from the end of one write of items to the beginning of the next; None where there were not two. `on_failure` is told
+    when a write fails that nobody waits for.
     """
 
+    ahead: int
     written_at: float
     largest_gap: float | None
     on_failure: Callable[[Exception], None] | None
@@ -44,6 +49,11 @@ class Outlet(Protocol):
     @property
     def writing(self) -> bool:
         """Whether a write is under way: interrupting it would leave the wire in a state that nobody knows."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether the generator waits for the peer, and so cannot be told to be silent."""
         ...
 
     @property
@@ -56,7 +66,11 @@ class Outlet(Protocol):
         """Bytes that it holds: what has gathered, and the write under way."""
         ...
 
-    def put(self, record: bytes) -> Awaitable[None] | None:
+    def weigh(self, record: Any) -> int:
+        """The weight of a record: its bytes, or 1."""
+        ...
+
+    def put(self, record: Any) -> Awaitable[None] | None:
         """Takes a record.
 
         What it returns, if anything, is awaited before the next `put`. After that, the loop has run since the last
@@ -64,7 +78,7 @@ class Outlet(Protocol):
         """
         ...
 
-    def put_all(self, records: list[bytes]) -> Awaitable[None] | None:
+    def put_all(self, records: list[Any]) -> Awaitable[None] | None:
         """Takes several records that were ready together; otherwise as `put`."""
         ...
 
@@ -72,7 +86,7 @@ class Outlet(Protocol):
         """Returns when everything taken so far is written, as far as this outlet writes before the end."""
         ...
 
-    async def finish(self, record: bytes) -> None:
+    async def finish(self, record: Any) -> None:
         """Writes what is left and then the ending, and closes cleanly."""
         ...
 
@@ -80,7 +94,7 @@ class Outlet(Protocol):
         """Gives up what is not written yet, and interrupts a write that nobody waits for."""
         ...
 
-    def beat(self, record: bytes) -> None:
+    def beat(self, record: Any) -> None:
         """Sends a heartbeat soon, without waiting for the peer; an empty one sends the head alone."""
         ...
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from headrace.errors import StreamError
 from headrace.streams.closing import AsyncClosing, Closing
-from headrace.streams.outlet import HIGH_WATER, Outlet
+from headrace.streams.outlet import Outlet
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
 from headrace.streams.yields import refused
@@ -54,11 +54,13 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
     return drive
 
 
-def drive_sync(make: Callable[[], Iterable[Any]], threads: Threads) -> Drive:
-    """A sync generator, on a worker thread; its values are encoded there too."""
+def drive_sync(
+    make: Callable[[], Iterable[Any]], threads: Threads, on_stop: Callable[[], object] | None = None
+) -> Drive:
+    """A sync generator, on a worker thread; its values are encoded there too. `on_stop` as for `Threads.bursts`."""
 
     async def drive(recorder: Recorder, outlet: Outlet) -> None:
-        def records() -> Iterator[bytes]:
+        def records() -> Iterator[Any]:
             source = iter(make())
             with Closing(source):
                 for value in source:
@@ -69,7 +71,7 @@ def drive_sync(make: Callable[[], Iterable[Any]], threads: Threads) -> Drive:
                     yield made
                 _complete(recorder, source)
 
-        bursts = threads.bursts(records, weigh=len, ahead=HIGH_WATER)
+        bursts = threads.bursts(records, weigh=outlet.weigh, ahead=outlet.ahead, on_stop=on_stop)
         put = 0
         try:
             async with AsyncClosing(bursts):

@@ -15,7 +15,7 @@ from headrace.wire.events import End, Failure, Footer, Header, Item, Order
 
 
 class Recorder:
-    """Encodes, checks the order, and counts.
+    """Encodes, checks the order, and counts. What a record is, the encoder decides.
 
     Attributes:
         items: how many items were encoded.
@@ -44,7 +44,7 @@ class Recorder:
         """What the encoding sends after a silence; may be empty."""
         return self._encoder.heartbeat
 
-    def record(self, value: Any) -> bytes:
+    def record(self, value: Any) -> Any:
         """The record of one yielded value: a `Header`, a `Footer`, or an item.
 
         Raises:
@@ -64,7 +64,7 @@ class Recorder:
         self.items += 1
         return record
 
-    def _first(self, value: Any) -> bytes:
+    def _first(self, value: Any) -> Any:
         if self._stopped:
             return _refuse(value)
         self._order.advance(Item)
@@ -72,7 +72,7 @@ class Recorder:
         self.first_item_at = self._clock()
         return record
 
-    def _mark(self, value: Header[Any] | Footer[Any]) -> bytes:
+    def _mark(self, value: Header[Any] | Footer[Any]) -> Any:
         if self._stopped:
             return _refuse(value)
         self._order.advance(type(value))
@@ -102,7 +102,7 @@ class Recorder:
         """
         self._order.advance(End)
 
-    def ending(self, ending: End | Failure) -> bytes:
+    def ending(self, ending: End | Failure) -> Any:
         """The record of the ending; empty where the encoding has none."""
         return self._encoder.end(ending) if isinstance(ending, End) else self._encoder.failure(ending)
 

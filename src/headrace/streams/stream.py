@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from headrace.errors import Cancelled, ClientGone, InternalError, ShuttingDown, StreamError
+from headrace.streams.children import Children
 from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
@@ -46,6 +47,11 @@ class Stream:
         outlet: where its records leave.
         stop_seconds: how long the user's code went on after `cancel`, until it ended or was left behind; None where
             it was not stopped.
+        children: the streams that its code reads; stopped with it, and waited for before it ends.
+        clock: in seconds.
+
+    `called` says that other code of this process reads the stream and gets its failure raised, with what the user's
+    code raised as the cause. Then it is not logged here: the caller may well know what to do.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Stream:
         clock: Callable[[], float] = time.monotonic,
         *,
         key: str = "",
+        called: bool = False,
     ) -> None:
         self.id = id
         self.key = key
@@ -66,13 +73,15 @@ class Stream:
         self.abandoned = False
         self.outlet = outlet
         self.stop_seconds: float | None = None
+        self.children = Children()
+        self.clock = clock
         self._recorder = recorder
-        self._clock = clock
         self._started_at = clock()
         self._news: asyncio.Event | None = None  # while it runs: the user's code is through, or somebody stopped it
         self._cause: StreamError | None = None
         self._cancelled_at = 0.0  # by the clock
         self._told = False
+        self._called = called
 
     @property
     def items(self) -> int:
@@ -88,7 +97,7 @@ class Stream:
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
-        return self._clock() - self._started_at
+        return self.clock() - self._started_at
 
     @property
     def cancelled(self) -> bool:
@@ -118,8 +127,9 @@ class Stream:
         if self.ending is not None or self._cause is not None:
             return
         self._cause = cause or Cancelled()
-        self._cancelled_at = self._clock()
+        self._cancelled_at = self.clock()
         self._recorder.stop()
+        self.children.cancel(self._cause)
         if self._news is not None:
             self._news.set()
 
@@ -133,25 +143,32 @@ class Stream:
         assert self._news is None, "a stream runs once"
         news = self._news = asyncio.Event()
         error: StreamError | None = None
-        interrupted = False
+        interrupted: asyncio.CancelledError | None = None  # the first one is raised again: anyio knows its own by text
         if self._cause is None:
             self.outlet.on_failure = self._write_failed
             code = asyncio.get_running_loop().create_task(_outcome(drive, self._recorder, self.outlet))
             code.add_done_callback(lambda _: news.set())
             try:
                 await news.wait()
-            except asyncio.CancelledError:
-                interrupted = True
+            except asyncio.CancelledError as raised:
+                interrupted = raised
                 self.cancel(ShuttingDown())
             if self._cause is not None:
-                interrupted |= await self._stop(code)
-                self.stop_seconds = self._clock() - self._cancelled_at
+                interrupted = await self._stop(code, interrupted)
+                self.stop_seconds = self.clock() - self._cancelled_at
             error = self._judge(code)
             self.outlet.on_failure = None
+            if await self.children.end():
+                interrupted = interrupted or asyncio.CancelledError()
         self._end(self._cause or error)
-        if interrupted:
-            raise asyncio.CancelledError
+        if interrupted is not None:
+            raise interrupted.with_traceback(None)
         return self.error
+
+    def refuse(self, error: StreamError) -> None:
+        """Ends a stream that never ran, with `error` as its failure."""
+        assert self._news is None, "it runs, or has run"
+        self._end(error)
 
     async def finish(self) -> None:
         """Writes the ending and closes the outlet cleanly. Raises what the sink raises."""
@@ -163,15 +180,16 @@ class Stream:
         finally:
             self.outlet.drop()
 
-    async def _stop(self, code: asyncio.Task[BaseException | None]) -> bool:
-        """Stops the user's code and the writes. Returns whether the owner was cancelled from outside meanwhile."""
+    async def _stop(
+        self, code: asyncio.Task[BaseException | None], interrupted: asyncio.CancelledError | None
+    ) -> asyncio.CancelledError | None:
+        """Stops the user's code and the writes. Returns how the owner was cancelled first, before or meanwhile."""
         loop = asyncio.get_running_loop()
-        interrupted = False
         if self.outlet.writing and not isinstance(self._cause, ClientGone):
             try:
                 await asyncio.wait((self.outlet.written(),), timeout=WRITE_GRACE)
-            except asyncio.CancelledError:
-                interrupted = True
+            except asyncio.CancelledError as raised:
+                interrupted = interrupted or raised
         if self.outlet.writing or isinstance(self._cause, ClientGone):
             self.outlet.drop()
         code.cancel()
@@ -179,8 +197,8 @@ class Stream:
         while not code.done() and (left := until - loop.time()) > 0:
             try:
                 await asyncio.wait((code,), timeout=left)
-            except asyncio.CancelledError:  # passed on: whoever cancels us twice may be in a hurry
-                interrupted = True
+            except asyncio.CancelledError as raised:  # passed on: whoever cancels us twice may be in a hurry
+                interrupted = interrupted or raised
                 code.cancel()
         return interrupted
 
@@ -197,7 +215,7 @@ class Stream:
             )
             return None
         raised = asyncio.CancelledError() if code.cancelled() else code.result()
-        if raised is None or isinstance(raised, StreamError):
+        if raised is None or (isinstance(raised, StreamError) and not isinstance(raised, InternalError)):
             return raised
         if self._cause is not None and isinstance(raised, asyncio.CancelledError):
             return None
@@ -207,9 +225,13 @@ class Stream:
         self.cancel(error if isinstance(error, StreamError) else self._internal(error))
 
     def _internal(self, raised: BaseException) -> StreamError:
-        what = "failed" if self._cause is None else "raised while it was stopped"
-        logger.error("%s %s (stream %s)", self.endpoint, what, self.id, exc_info=raised)
-        return InternalError()
+        stopped = self._cause is not None
+        if stopped or not self._called:
+            what = "raised while it was stopped" if stopped else "failed"
+            logger.error("%s %s (stream %s)", self.endpoint, what, self.id, exc_info=raised)
+        error = InternalError()
+        error.__cause__ = raised if self._called else None
+        return error
 
     def _end(self, error: StreamError | None) -> None:
         assert self.ending is None, "a stream ends once"

@@ -27,6 +27,9 @@ T = TypeVar("T")
 AHEAD = 256
 """How much weight a thread may make before its reader takes it; values weigh 1 unless the caller says otherwise."""
 
+PATIENCE = 30.0
+"""Seconds that a generator waits for a thread."""
+
 CLOSING_GRACE = 1.0
 """Seconds that leaving a generator waits for its thread; after that the thread is counted as stuck."""
 
@@ -50,7 +53,12 @@ class Threads:
         self.stuck = 0
 
     async def bursts(
-        self, make: Callable[[], Iterable[T]], *, weigh: Callable[[T], int] | None = None, ahead: int = AHEAD
+        self,
+        make: Callable[[], Iterable[T]],
+        *,
+        weigh: Callable[[T], int] | None = None,
+        ahead: int = AHEAD,
+        on_stop: Callable[[], object] | None = None,
     ) -> AsyncGenerator[list[T], None]:
         """What `make()` yields, in lists of one or more values: all that was ready when the loop came to look.
 
@@ -60,17 +68,19 @@ class Threads:
             make: called on the worker thread; usually a generator function with its arguments bound.
             weigh: the weight of a value, counted against `ahead`, 1 at least; None counts values.
             ahead: the thread pauses while what it has made and nobody took weighs this much or more.
+            on_stop: called before the thread is waited for; wakes it where it waits for something of the loop's.
 
         Raises:
-            Overloaded: more threads are stuck than may run.
+            Overloaded: no thread became free in time, or more of them are stuck than may run.
         """
-        await self._places.acquire()
+        await self._place()
         if self.stuck > self._limit:
             self._places.release()
             raise Overloaded(f"{self.stuck} worker threads are stuck in code that does not return; no more are started")
         burst = _Burst[T](asyncio.get_running_loop(), weigh, ahead)
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(burst.fill, make), name="headrace-sync", daemon=True)
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(burst.fill, make), name="headrace-sync", daemon=True)
+        del run  # a traceback knows this frame, and the context knows the stream that keeps the failure
         try:
             thread.start()
             burst.thread = thread.ident
@@ -83,6 +93,8 @@ class Threads:
                 await asyncio.sleep(0)  # a thread that is always ahead must not starve the loop
         finally:
             burst.stop()
+            if on_stop is not None:
+                on_stop()
             cancelled = await self._outlast(burst)
             if burst.closed.done() and burst.error is not None:  # raised by the generator, or by its cleanup
                 try:
@@ -92,15 +104,26 @@ class Threads:
             if cancelled:
                 raise asyncio.CancelledError
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """One sync call on a worker thread. A caller that leaves does not stop the function; its result is dropped."""
+    async def call(self, function: Callable[[], T], on_stop: Callable[[], object] | None = None) -> T:
+        """One sync call on a worker thread. A caller that leaves does not stop the function; its result is dropped.
+
+        `on_stop` as for `bursts`.
+        """
 
         def once() -> Iterable[T]:
             yield function()
 
-        async with contextlib.aclosing(self.bursts(once)) as bursts:
+        async with contextlib.aclosing(self.bursts(once, on_stop=on_stop)) as bursts:
             (value,) = await anext(bursts)
             return value
+
+    async def _place(self) -> None:
+        """Waits for a thread. It may be held by code that waits for this one, so the wait has a bound."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded(f"none of {self._limit} worker threads became free within {PATIENCE:g} s") from None
 
     async def _outlast(self, burst: _Burst[Any]) -> bool:
         """Waits for the thread and gives its place back. Cancelling does not shorten that; returns whether it came."""

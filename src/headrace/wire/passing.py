@@ -1,4 +1,4 @@
-"""The events of a stream as they are, for readers in the same process: checked like those of every other encoding."""
+"""The events of a stream as they are: checked for readers in the same process, unchecked where others made them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,30 @@ class PassingEncoder:
     def failure(self, failure: Failure) -> Any:
         """The failure itself."""
         return failure
+
+
+class AsItIs:
+    """An encoder of what others have encoded. Endings are told by the transport."""
+
+    heartbeat = b""
+    in_band = False
+
+    def item(self, value: Any) -> Any:
+        """The value itself."""
+        return value
+
+    def header(self, value: Any) -> Any:
+        """There is none."""
+        return declared(None, "header")
+
+    def footer(self, value: Any) -> Any:
+        """There is none."""
+        return declared(None, "footer")
+
+    def end(self, end: End) -> bytes:
+        """Nothing."""
+        return b""
+
+    def failure(self, failure: Failure) -> bytes:
+        """Nothing."""
+        return b""

@@ -1,33 +1,29 @@
-"""One link of a chain of services in processes of their own: it passes on what the next one streams, or makes it."""
+"""A chain of three services: in one process, or with `LEAF_URL` and `MIDDLE_URL` in processes of their own.
+
+Each passes on what the next one streams. `--set Leaf.pause=0.02` is the time between the items of the leaf.
+"""
 
 import asyncio
-import json
+import os
 import time
 from collections.abc import AsyncIterator
 
-from headrace import endpoint, service
-
-HEAD = b"""POST /run HTTP/1.1\r
-host: localhost\r
-content-type: application/json\r
-accept: text/plain\r
-content-length: %d\r
-\r
-"""
+from headrace import Handle, context, depends, endpoint, service
 
 
 @service
-class Link:
-    def __init__(self, next_port: int = 0) -> None:
-        self.next_port = next_port  # 0: this is the leaf
+class Leaf:
+    def __init__(self, pause: float = 0.02) -> None:
+        self.pause = pause
         self.running = 0
         self.freed: dict[str, float] = {}
 
-    @endpoint(methods=("GET",))
-    async def state(self) -> dict[str, int]:
-        return {"running": self.running}
+    @endpoint
+    async def state(self) -> int:
+        """How many generators run."""
+        return self.running
 
-    @endpoint(methods=("GET",))
+    @endpoint
     async def releases(self) -> dict[str, float]:
         """When the generators were freed, by name; forgets them."""
         freed, self.freed = self.freed, {}
@@ -37,19 +33,54 @@ class Link:
     async def run(self, name: str) -> AsyncIterator[str]:
         self.running += 1
         try:
-            if not self.next_port:
-                while True:
-                    yield f"{name}\n"
-                    await asyncio.sleep(0.02)
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.next_port)
-            try:
-                body = json.dumps({"name": name}).encode()
-                writer.write(HEAD % len(body) + body)
-                while line := await reader.readline():
-                    if line.strip().decode() == name:
-                        yield f"{name}\n"
-            finally:
-                writer.close()
+            while True:
+                yield f"{name}\n"
+                await asyncio.sleep(self.pause)
         finally:
             self.running -= 1
             self.freed[name] = time.monotonic()
+
+    @endpoint
+    async def remaining(self) -> float:
+        """Seconds that are left."""
+        left = context.remaining
+        return -1.0 if left is None else left
+
+
+@service
+class Middle:
+    leaf: Handle[Leaf] = depends(Leaf, url=os.environ.get("LEAF_URL"))
+
+    @endpoint
+    async def run(self, name: str) -> AsyncIterator[str]:
+        async for line in self.leaf.run(name):
+            yield line
+
+    @endpoint
+    async def remaining(self) -> float:
+        await asyncio.sleep(0.2)
+        return await self.leaf.remaining()
+
+
+@service
+class Front:
+    middle: Handle[Middle] = depends(Middle, url=os.environ.get("MIDDLE_URL"))
+    leaf: Handle[Leaf] = depends(Leaf, url=os.environ.get("LEAF_URL"))  # the one that Middle has, if in this process
+
+    @endpoint
+    async def run(self, name: str) -> AsyncIterator[str]:
+        async for line in self.middle.run(name):
+            yield line
+
+    @endpoint
+    async def remaining(self) -> float:
+        await asyncio.sleep(0.2)
+        return await self.middle.remaining()
+
+    @endpoint
+    async def state(self) -> int:
+        return await self.leaf.state()
+
+    @endpoint
+    async def releases(self) -> dict[str, float]:
+        return await self.leaf.releases()

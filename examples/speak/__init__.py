@@ -1,0 +1,1 @@
+"""Text to speech: `service.py` is where to begin."""
