@@ -8,6 +8,7 @@ thread, which nobody can stop between two steps.
 import asyncio
 import contextlib
 import gc
+import logging
 import random
 import weakref
 from collections import Counter
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from figures import FULL
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,6 +27,16 @@ from headrace.batching.slots import Slots
 from headrace.errors import StreamError
 
 COST = 10
+
+
+@pytest.fixture(autouse=True)
+def unlogged() -> Iterator[None]:
+    """A log record keeps its traceback, and with that all that must be gone."""
+    logger = logging.getLogger("headrace.batching")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
 
 
 class Spoiled(StreamError):
@@ -265,6 +277,7 @@ async def _exhaust(reader: Any) -> None:
 TestRules = Rules.TestCase
 TestRules.settings = settings(
     max_examples=2000 if FULL else 60,
+    report_multiple_bugs=False,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -14,7 +14,7 @@ from typing import Any
 from figures import FULL
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from headrace.batching import batch, current_batch
 from headrace.testing.clock import VirtualLoop
@@ -53,8 +53,6 @@ class Running:
 class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        gc.freeze()  # what is there already need not be looked through at the end of each example
-        self.loop = VirtualLoop()
         self.clients: list[Client] = []
         self.batches: list[Running] = []
         self.requests: list[weakref.ref[Request]] = []
@@ -82,6 +80,11 @@ class Machine(RuleBasedStateMachine):
                 machine.batches.remove(running)
 
         self.stream = stream
+
+    @initialize()
+    def begin(self) -> None:  # not in the constructor: some machines are made and then not run
+        gc.freeze()  # what is there already need not be looked through at the end of each example
+        self.loop = VirtualLoop()
 
     # -- the event loop
 
@@ -219,6 +222,8 @@ class Machine(RuleBasedStateMachine):
         assert not waiting or len(self.batches) == PLACES, "a call waits while a place is free"
 
     def teardown(self) -> None:
+        if not hasattr(self, "loop"):
+            return
         while [c for c in self.clients if not c.left and not c.ending]:
             self.settle(1.5)
             for running in list(self.batches):

@@ -76,6 +76,7 @@ def test_stop_is_silent_at_once(visit: Visit) -> None:
     played = visit.figure("played")
     visit.page.wait_for_timeout(300)
     assert (visit.figure("played"), visit.status) == (played, "Stopped")
+    assert [visit.figure(meter) for meter in ("level", "buffered", "rate")] == [0, 0, 0]
 
 
 def test_a_new_text_interrupts_the_one_that_is_spoken(visit: Visit) -> None:

@@ -305,6 +305,18 @@ async def test_what_comes_before_the_handshake_is_accepted_waits(app: App) -> No
     client.leave()
 
 
+async def test_half_a_frame_that_comes_early_is_read_on(app: App) -> None:
+    client = Client(app)
+    client.send(handshake("/"))
+    client.send(frame(TEXT, b"early")[:3])
+    async with asyncio.timeout(WITHIN):
+        await app.accepted.wait()
+    assert client.transport.reading
+    client.send(frame(TEXT, b"early")[3:])
+    assert (await client.receive())["text"] == "early"
+    client.leave()
+
+
 async def test_what_is_not_allowed_and_comes_early_closes_with_its_code(app: App) -> None:
     client = Client(app)
     client.send(handshake("/"))
@@ -312,7 +324,7 @@ async def test_what_is_not_allowed_and_comes_early_closes_with_its_code(app: App
     assert client.transport.written == b""
     async with asyncio.timeout(WITHIN):
         await app.accepted.wait()
-    assert client.transport.written.partition(b"\r\n\r\n")[2][:4] == b"\x88\x1f\x03\xef"
+    assert client.transport.written.partition(b"\r\n\r\n")[2][:4] == b"\x88\x22\x03\xef"
     client.leave()
 
 

@@ -35,7 +35,8 @@ class Page {
 
   opened(sound) {
     if (sound.encoding !== "pcm_s16le" || sound.channels !== 1) {
-      this.failed(`The server sends ${sound.encoding} on ${sound.channels} channels, and this page plays one of pcm_s16le.`);
+      const sent = `${sound.encoding} on ${sound.channels} channels`;
+      this.failed(`The server sends ${sent}, and this page plays pcm_s16le on one.`);
       return;
     }
     if (this.sound?.sample_rate !== sound.sample_rate) this.silence();

@@ -31,6 +31,7 @@ export class Meters {
     this.arrivals = [];
     this.shown = 0;
     this.show({ ...report, level: 0, waiting: 0 });
+    element("level").value = "–";
   }
 
   show(report) {
@@ -47,7 +48,7 @@ export class Meters {
     element("played").value = report.played;
     element("played").dataset.rms = report.rms;
     bar("level-bar", decibels, 1 - decibels / QUIETEST);
-    bar("buffer-bar", buffered, Math.min(1, buffered / FULL));
+    bar("buffer-bar", Math.min(FULL, buffered), Math.min(1, buffered / FULL));
   }
 }
 

@@ -15,7 +15,8 @@ class Player extends AudioWorkletProcessor {
 
   // Forgets what waits: another text is about to come.
   begin(text) {
-    Object.assign(this, { text, waiting: [], offset: 0, buffered: 0, playing: false, complete: false, finished: false });
+    Object.assign(this, { text, waiting: [], offset: 0, buffered: 0 });
+    Object.assign(this, { playing: false, complete: false, finished: false });
     Object.assign(this, { played: 0, underruns: 0, squares: 0, since: 0, low: 0, high: 0, recent: 0 });
   }
 

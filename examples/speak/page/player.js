@@ -47,7 +47,7 @@ export class Player {
 
   hear(report) {
     if (report.text !== this.text) return; // of a text that was interrupted meanwhile
-    if (report.waiting > MOST) this.listener.failed(`More than ${MOST} seconds of sound wait here. Load the page again.`);
     this.listener[report.kind](report);
+    if (report.waiting > MOST) this.listener.failed(`More than ${MOST} seconds of sound wait here: too many.`);
   }
 }

@@ -109,25 +109,26 @@ class Batched(Generic[R_co]):
             bound, args = args[:1], args[1:]
         call = _Call(bound, self._work.parameters.values(args, kwargs), SURROUNDINGS.get())
         try:
-            asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return cast(R_co, self._call_from_thread(call))
-        return cast(R_co, self._stream(call) if self._work.kind.streams else self._answer(call))
+        return cast(R_co, self._stream(call, loop) if self._work.kind.streams else self._answer(call, loop))
 
-    def _stream(self, call: _Call, *, on_thread: bool = False) -> StreamReader[Any]:
-        member, caller = self._submit(StreamMember, call)
+    def _stream(self, call: _Call, loop: asyncio.AbstractEventLoop, *, on_thread: bool = False) -> StreamReader[Any]:
+        member, caller = self._submit(StreamMember, call, loop)
         return StreamReader(member, self._work.name, caller.children if on_thread and caller else None)
 
-    async def _answer(self, call: _Call, *, on_thread: bool = False) -> Any:
-        member, caller = self._submit(AnswerMember, call)
+    async def _answer(
+        self, call: _Call, loop: asyncio.AbstractEventLoop | None = None, *, on_thread: bool = False
+    ) -> Any:
+        member, caller = self._submit(AnswerMember, call, loop or asyncio.get_running_loop())
         belong(member, caller.children if on_thread and caller else None)
         try:
             return await member.answer
         finally:
             member.leave()
 
-    def _submit(self, kind: type[M], call: _Call) -> tuple[M, Caller | None]:
-        loop = asyncio.get_running_loop()
+    def _submit(self, kind: type[M], call: _Call, loop: asyncio.AbstractEventLoop) -> tuple[M, Caller | None]:
         caller = call.surroundings.caller() if call.surroundings else None
         member = kind(caller.request_id if caller else str(next(self._numbers)), call.values, loop)
         self._queues.queue(call.instance, loop).submit(member, call.bound, call.surroundings)
@@ -148,7 +149,7 @@ class Batched(Generic[R_co]):
             return wait_for(self._answer(call, on_thread=True), loop)
 
         async def begin() -> StreamReader[Any]:
-            return self._stream(call, on_thread=True)
+            return self._stream(call, loop, on_thread=True)
 
         return BlockingReader(wait_for(begin(), loop), loop)
 

@@ -51,6 +51,5 @@ def belong(member: Member, children: Children | None) -> None:
 
     Nobody can interrupt a thread; but what it waits for can fail.
     """
-    task = asyncio.current_task()
-    if children is not None and task is not None:
+    if children is not None and (task := asyncio.current_task()) is not None:
         children.adopt(member, task)

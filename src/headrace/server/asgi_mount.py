@@ -121,9 +121,11 @@ class AppExchange(HttpAnswer):
             await self._pass_on(message)
         elif message.get("more_body", False):
             if message.get("body"):
-                await self._pass_on({**message, "body": recorder.record(message["body"])}, item=True)
+                recorder.record(message["body"])
+                await self._pass_on(message, item=True)
         elif self._status_held == FAILED and recorder.items == 0:
-            self._failure = {**message, "body": recorder.record(message.get("body", b""))}
+            recorder.record(message.get("body", b""))
+            self._failure = message
         else:
             if message.get("body"):
                 recorder.record(message["body"])

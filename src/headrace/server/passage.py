@@ -7,12 +7,14 @@ held back until the body begins: what fails before that is told by a status, as 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+from starlette.types import Message
 
 from headrace.errors import ClientGone
 
-PassOn = Callable[[Mapping[str, Any]], Awaitable[None]]
+PassOn = Callable[[Message], Awaitable[None]]
 """Sends one ASGI message; raises ClientGone where nobody takes it."""
 
 
@@ -28,27 +30,28 @@ class Passage:
         self.largest_gap: float | None = None
         self.torn = False
         self._pass_on = pass_on
-        self._held: Mapping[str, Any] | None = None
+        self._held: Message | None = None
         self._order = asyncio.Lock()
-        self._write: asyncio.Future[None] | None = None  # the one under way
+        self._writing = False
+        self._through: asyncio.Future[None] | None = None  # somebody waits for the write under way
         self._beat: asyncio.Task[None] | None = None
         self._items_at: float | None = None  # when the last item was through
 
-    def hold(self, head: Mapping[str, Any]) -> None:
+    def hold(self, head: Message) -> None:
         """Keeps the head of a response until the first `put`, or `beat`."""
         self._held = head
 
     @property
     def writing(self) -> bool:
         """See `Outlet.writing`."""
-        return self._write is not None
+        return self._writing
 
     @property
     def paused(self) -> bool:
         """See `Outlet.paused`."""
         return self.writing
 
-    async def put_message(self, message: Mapping[str, Any], *, item: bool) -> None:
+    async def put_message(self, message: Message, *, item: bool) -> None:
         """Passes a message on, after the head.
 
         Args:
@@ -63,7 +66,7 @@ class Passage:
             if item and self._items_at is not None:
                 self.largest_gap = max(self.largest_gap or 0.0, loop.time() - self._items_at)
             held, self._held = self._held, None
-            self._write = loop.create_future()
+            self._writing = True
             try:
                 for each in (held, message):
                     if each is not None:
@@ -72,8 +75,10 @@ class Passage:
                 self.torn = True
                 raise
             finally:
-                self._write.set_result(None)
-                self._write = None
+                self._writing = False
+                if self._through is not None:
+                    self._through.set_result(None)
+                    self._through = None
                 self.written_at = loop.time()
                 if item:
                     self._items_at = self.written_at
@@ -102,8 +107,10 @@ class Passage:
 
     def written(self) -> asyncio.Future[None]:
         """See `Outlet.written`."""
-        assert self._write is not None, "ask only while `writing`"
-        return self._write
+        assert self._writing, "ask only while `writing`"
+        if self._through is None:
+            self._through = asyncio.get_running_loop().create_future()
+        return self._through
 
     def weigh(self, record: Any) -> int:
         """See `Outlet.weigh`."""

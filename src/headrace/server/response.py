@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from headrace.errors import ClientGone, HeadraceError, InternalError, StreamError
 from headrace.services.refusals import shortened
@@ -70,11 +70,11 @@ class Response:
         await self._start(length=len(body))
         await self._message({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def pass_on(self, message: Mapping[str, object]) -> None:
+    async def pass_on(self, message: Message) -> None:
         """Sends a message that somebody else has made."""
         if message["type"] == "http.response.start":
-            self.status = int(str(message["status"]))
-        await self._message(dict(message))
+            self.status = message["status"]
+        await self._message(message)
 
     async def document(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = {}) -> None:
         """A whole response at once."""
@@ -122,7 +122,7 @@ class Response:
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self._message({"type": "http.response.start", "status": status, "headers": encoded})
 
-    async def _message(self, message: dict[str, object]) -> None:
+    async def _message(self, message: Message) -> None:
         try:
             await self._send(message)
         except OSError as error:  # ASGI says: a send to a closed connection raises a subclass of OSError

@@ -90,23 +90,28 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer, the handshake's first of all."""
-        if self.handshake_initiated and not self.handshake_complete:  # too early: no frame can be refused yet
-            self._unparsed += data
-            self.transport.pause_reading()
-            return
         self._parse(data)
+        if self._early and self._unparsed:
+            self.transport.pause_reading()
         if not self.handshake_initiated:  # `websockets` has refused its head, and uvicorn would not pass that on
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
     def _parse(self, data: bytes) -> None:
-        """Parses until there is a message, which stops the reading; the rest waits until that one is taken."""
+        """Parses until there is a message, which stops the reading; the rest waits until that one is taken.
+
+        Before the handshake is accepted nothing of what follows it is parsed, since no frame could be refused yet.
+        """
         data, self._unparsed = self._unparsed + data, b""
         at = 0
-        while at < len(data) and not (self.read_paused or self.transport.is_closing()):
+        while at < len(data) and not (self._early or self.read_paused or self.transport.is_closing()):
             super().data_received(data[at : at + PIECE])
             at += PIECE
         self._unparsed = data[at:]
+
+    @property
+    def _early(self) -> bool:
+        return self.handshake_initiated and not self.handshake_complete
 
     async def send(self, message: Any) -> None:
         """An event of the application."""
