@@ -9,6 +9,7 @@ G = H / K, E width of a head, F inner width, V vocabulary.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,11 +36,11 @@ class Steps:
         self._values = np.zeros(shape, np.float32)
         self._lengths = np.zeros(places, np.intp)
         self._last = np.zeros(places, np.intp)
-        self._free = list(range(places))
+        self._free = list(range(places))  # a heap
 
     def join(self, ids: Sequence[int]) -> tuple[int, int]:
         """Reads a prompt; the place of the sequence, and its first token."""
-        place, cache = self._free.pop(), KeyValueCache(self._model.config, len(ids))
+        place, cache = heapq.heappop(self._free), KeyValueCache(self._model.config, len(ids))
         token = int(self._model.forward(ids, cache).argmax())
         self._keys[:, place, :, : len(ids)] = cache.keys
         self._values[:, place, :, : len(ids)] = cache.values
@@ -48,24 +49,26 @@ class Steps:
 
     def leave(self, place: int) -> None:
         """Frees a place."""
-        self._free.append(place)
+        heapq.heappush(self._free, place)
+        self._lengths[place] = 0
 
     def step(self, places: Sequence[int]) -> list[int]:
         """The next token of each of these sequences."""
         model: Any = self._model
         config, at = model.config, np.asarray(places)
-        count, positions = len(at), self._lengths[at]
-        longest = int(positions.max()) + 1
+        count = int(at.max()) + 1  # those between are computed too: a slice is no copy
+        positions = self._lengths[:count]
+        longest, each = int(positions.max()) + 1, np.arange(count)
         turned = config.heads + config.key_value_heads
         hidden = np.where(np.arange(longest) > positions[:, None], np.float32(-np.inf), np.float32(0))  # (B, S)
-        x = model._embedding[self._last[at]]  # (B, D)
+        x = model._embedding[self._last[:count]]  # (B, D)
         for number, layer in enumerate(model._layers):
             y = _normalized(x, config.epsilon) @ layer.attention_in  # (B, (H + 2K) E)
             y = y.reshape(count, turned + config.key_value_heads, config.head_width)  # (B, H + 2K, E)
             y.view(np.complex64)[:, :turned] *= model._turn[positions]
-            self._keys[number, at, :, positions] = y[:, config.heads : turned]
-            self._values[number, at, :, positions] = y[:, turned:]
-            keys, values = self._keys[number, at, :, :longest], self._values[number, at, :, :longest]  # (B, K, S, E)
+            self._keys[number, each, :, positions] = y[:, config.heads : turned]
+            self._values[number, each, :, positions] = y[:, turned:]
+            keys, values = self._keys[number, :count, :, :longest], self._values[number, :count, :, :longest]
             queries = y[:, : config.heads].reshape(count, config.key_value_heads, -1, config.head_width)  # (B, K, G, E)
             scores = queries @ keys.transpose(0, 1, 3, 2)  # (B, K, G, S)
             scores += hidden[:, None, None]
@@ -78,8 +81,8 @@ class Steps:
             x += ((np.tanh(half) + 1.0) * half * up) @ layer.inner_out  # (B, D)
         tokens = (_normalized(x, config.epsilon) @ model._output).argmax(axis=1)  # (B,)
         self._lengths[at] += 1
-        self._last[at] = tokens
-        return tokens.tolist()  # type: ignore[no-any-return]
+        self._last[at] = tokens[at]
+        return tokens[at].tolist()  # type: ignore[no-any-return]
 
 
 def main() -> None:

@@ -41,6 +41,8 @@
     ├── DefinitionError             mistakes in the user's code, all of them, each with a code (HRnn)
     ├── ConfigError                 a setting that does not exist, or a wrong value (`headrace.config`)
     ├── NoRequest                   `context` was read outside a request (`headrace.services.context`)
+    ├── NoInstance                  a mounted app's method was called without its service (`headrace.server.app_routes`)
+    ├── Unfinished                  a mounted app returned in the middle of a response (`headrace.server.asgi_mount`)
     ├── InvalidCheckpoint           a model's file cannot be run (`headrace.engines.tiny.checkpoint`)
     └── ResponseAborted             the connection is cut to tell a failure (`headrace.server.response`)
 

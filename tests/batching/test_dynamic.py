@@ -215,6 +215,30 @@ def test_calls_that_run_when_the_loop_ends_are_stopped() -> None:
     assert closed == ["generator"]
 
 
+async def test_an_instance_without_weak_references_is_let_go_when_nothing_runs() -> None:
+    class Held:
+        pass
+
+    class Holding:
+        __slots__ = ("held",)
+
+        def __init__(self, held: Held) -> None:
+            self.held = held
+
+        @batch
+        async def same(self, values: list[int]) -> list[int]:
+            return values
+
+    held = Held()
+    known = weakref.ref(held)
+    assert await Holding(held).same(1) == 1
+    del held
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert known() is None
+
+
 async def test_an_instance_lives_no_longer_than_its_owner_holds_it() -> None:
     poet = Poet()
     await poet.write("a")

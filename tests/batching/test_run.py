@@ -1,7 +1,9 @@
 """What each member of a batch gets: its own values, in its own time, and one ending."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -499,6 +501,26 @@ def test_a_batch_whose_readers_are_all_behind_waits_for_one_of_them() -> None:
         assert len(await read(one)) == 990
 
     run(main)
+
+
+async def test_a_reader_that_stays_keeps_nothing_of_its_mates() -> None:
+    class Value:
+        pass
+
+    @batch(max_batch_size=2)
+    async def stream(values: list[Value]) -> AsyncIterator[list[int]]:
+        yield [1] * len(values)
+
+    value = Value()
+    known = weakref.ref(value)
+    mate, staying = stream(value), stream(Value())
+    assert await read(mate) == [1]
+    del value, mate
+    for _ in range(10):  # the batch comes to its end
+        await asyncio.sleep(0)
+    gc.collect()
+    assert known() is None
+    assert await read(staying) == [1]
 
 
 # the batch

@@ -131,7 +131,5 @@ def test_a_return_type_that_cannot_be_read_is_told_with_its_method() -> None:
         async def write(self) -> "AsyncIterator[Nowhere]":  # type: ignore[name-defined]  # noqa: F821
             yield ""
 
-    with pytest.raises(
-        TypeError, match=r"Broken\.write: its return type cannot be read: name .Nowhere."
-    ):
+    with pytest.raises(TypeError, match=r"Broken\.write: its return type cannot be read: name .Nowhere."):
         remote_methods(Broken)

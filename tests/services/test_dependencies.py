@@ -286,7 +286,7 @@ def test_a_dataclass_can_have_dependencies() -> None:
     @service
     @dataclass(frozen=True)
     class Above:
-        leaf: Handle[Leaf] = depends(Leaf)  # noqa: RUF009
+        leaf: Handle[Leaf] = depends(Leaf)
 
         @endpoint
         async def read(self) -> AsyncIterator[int]:
@@ -299,7 +299,7 @@ def test_bind_names_another_one_for_the_attribute_and_the_parameter_of_a_datacla
     @service
     @dataclass
     class Above:
-        leaf: Handle[Leaf] = depends(Leaf)  # noqa: RUF009
+        leaf: Handle[Leaf] = depends(Leaf)
 
         @endpoint
         async def read(self) -> int:

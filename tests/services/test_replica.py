@@ -36,7 +36,7 @@ async def test_what_it_depends_on_is_there_when_the_constructor_runs() -> None:
     class Above:
         leaf: Handle[Leaf] = depends(Leaf)
 
-        def __init__(self, word: str, other: Handle[Leaf] = depends(Leaf)) -> None:  # noqa: B008
+        def __init__(self, word: str, other: Handle[Leaf] = depends(Leaf)) -> None:
             seen.extend([self.leaf, other, word])
 
         @endpoint
@@ -54,7 +54,7 @@ async def test_a_frozen_dataclass_gets_its_dependencies() -> None:
     @service
     @dataclass(frozen=True)
     class Above:
-        leaf: Handle[Leaf] = depends(Leaf)  # noqa: RUF009
+        leaf: Handle[Leaf] = depends(Leaf)
 
         @endpoint
         async def read(self) -> AsyncIterator[int]:

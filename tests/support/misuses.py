@@ -60,7 +60,7 @@ def end(writer: StreamWriter) -> bytes:
 
 
 def fail(writer: StreamWriter) -> bytes:
-    return writer.fail("model_busy", "all slots are taken")
+    return writer.fail("no_voice_left", "all voices are taken")
 
 
 @dataclass(frozen=True)

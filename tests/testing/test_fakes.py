@@ -29,7 +29,7 @@ class Fake(Word):
 
 @service
 class Middle:
-    def __init__(self, leaf: Handle[Leaf] = depends(Leaf), size: int = 1) -> None:  # noqa: B008
+    def __init__(self, leaf: Handle[Leaf] = depends(Leaf), size: int = 1) -> None:
         self.leaf = leaf
 
     @endpoint

@@ -31,7 +31,6 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, cast, 
 from headrace.batching.admission import Admission
 from headrace.batching.boundary import Ask
 from headrace.batching.instances import Instances
-
 from headrace.batching.lane import Lane, Plan
 from headrace.batching.members import StreamMember
 from headrace.batching.reader import BlockingReader, wait_for
@@ -297,4 +296,3 @@ def _cost_of(cost: Any, measure: Any) -> float | None:
     if not 0 < cost < math.inf:
         raise ValueError(f"max_batch_cost={cost!r} is out of range; write a number above 0, as in max_batch_cost=4096")
     return cost
-

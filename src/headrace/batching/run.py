@@ -158,7 +158,8 @@ class Run:
                 await self._isolate(alone, error)
         finally:  # also where the event loop shuts down
             self._fail(self._members, Cancelled(f"{self._work.name} was stopped"))
-            self._bound = ()
+            for member in self._members:  # whose reader may be there for longer, and needs nothing of its mates
+                member.place = None
 
     async def _isolate(self, members: Sequence[Member], error: Exception) -> None:
         if members:

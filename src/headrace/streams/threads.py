@@ -119,6 +119,9 @@ class Threads:
 
     async def _place(self) -> None:
         """Waits for a thread. It may be held by code that waits for this one, so the wait has a bound."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return  # without a timer, which keeps its context even after it was cancelled
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._places.acquire()

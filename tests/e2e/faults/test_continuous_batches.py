@@ -50,9 +50,7 @@ def test_a_poisoned_request_fails_alone(mill: Served, figure: Figure) -> None:
     assert (bad.status, bad.error) == (500, "internal")
     assert b"poisoned" not in bad.body
     asked.pop(3)
-    broken = sum(
-        not answer.is_whole(flour(each["name"], 20)) for each, answer in zip(asked, answers, strict=True)
-    )
+    broken = sum(not answer.is_whole(flour(each["name"], 20)) for each, answer in zip(asked, answers, strict=True))
     figure("F1", "continuous: of 7 mates of a poisoned request, not whole", broken, 0)
 
 
@@ -188,4 +186,3 @@ def test_a_step_that_does_not_return_makes_the_service_not_ready_until_it_does(s
     receive(stuck, b"moved")
     stuck.close()
     served.until(lambda: served.request("GET", "/readyz")[0] == 200, within=1)
-

@@ -232,7 +232,7 @@ import wire_socket
 lines = []
 for _ in range(30):
     line = wire_socket.WireSocket(int(sys.argv[2]), sys.argv[3], host=sys.argv[1])
-    line.send_json({"pause": 0.01})
+    line.send_json({"pause": 0.05})
     lines.append(line)
     threading.Thread(target=line.rest, daemon=True).start()
 print("reading", flush=True)
@@ -244,7 +244,7 @@ threading.Event().wait()
 @pytest.mark.parametrize(("path", "bound"), [("/drip", 5.0), ("/hush", 20.0)], ids=["active", "silent"])
 def test_a_peer_that_vanishes_is_noticed(launch: Serve, figure: Figure, path: str, bound: float) -> None:
     target = "tests/e2e/faults/pond.py"
-    served = launch("run", target, "--host", "0.0.0.0", "--port", "0", "--peer-timeout", "3", "--ping", "60").ready()
+    served = launch("run", target, "--host", "0.0.0.0", "--port", "0", "--peer-timeout", "4", "--ping", "60").ready()
     with island() as other:
         reader = other.start(sys.executable, "-c", READERS, HERE, str(served.port), path)
         assert reader.stdout is not None
@@ -254,7 +254,7 @@ def test_a_peer_that_vanishes_is_noticed(launch: Serve, figure: Figure, path: st
         took = served.until(lambda: served.state()["running"] == 0, within=bound + 5)
         reader.kill()
         reader.communicate()
-    figure("A10", f"WebSocket: freed after, s, 30 of 30 ({path[1:]}), at a peer timeout of 3", took, bound)
+    figure("A10", f"WebSocket: freed after, s, 30 of 30 ({path[1:]}), at a peer timeout of 4", took, bound)
     served.assert_every_stream_ended()
 
 
