@@ -16,7 +16,7 @@ from figures import FULL, Figure
 from served import Served
 
 CLIENTS = 1000 if FULL else 200
-AT_A_TIME = 20
+AT_A_TIME = 10
 """They leave together; more of them would measure how long three servers queue for two cores."""
 
 HEAD = (
