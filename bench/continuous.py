@@ -1,7 +1,8 @@
 """What continuous batches cost and gain: `python -m bench.continuous` writes its tables into docs/performance.md.
 
-The load: 64 requests for 8 to 256 tokens, over 2 seconds, on the built-in model. Median of five, by the clock. The cost
-alone: a step that computes nothing, and 256 callers that read; a rate per second of CPU of the whole process.
+The load: 64 requests for 8 to 256 tokens, mostly few, over 2 seconds or all at once, on the built-in model. Median of
+five, by the clock. The cost alone: a step that computes nothing, and 256 callers that read; a rate per second of CPU of
+the whole process.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ END = "<!-- end: python -m bench.continuous -->"
 REQUESTS = 64
 SECONDS = 2.0
 SHORTEST, LONGEST = 8, 256
-PLACES = 16
+PLACES = 8
 PROMPT = [1, *range(100, 116)]
 
 CALLERS = 256
@@ -63,8 +64,7 @@ class Ways:
     @batch(max_batch_size=PLACES)
     def static(self, lengths: list[int]) -> Iterator[list[Any]]:
         """Every batch is computed to its end in all its places, and its members get their tokens then."""
-        tokens = [made for made in self._together([max(lengths)] * len(lengths))]
-        yield from (list(step) for step in tokens)
+        yield from list(self._together([max(lengths)] * len(lengths)))
 
     @batch(max_batch_size=PLACES)
     def dynamic(self, lengths: list[int]) -> Iterator[list[Any]]:
@@ -106,15 +106,15 @@ class Result:
     whole_mean: float
 
 
-async def put_under_load(call: Callable[[int], Any]) -> Result:
-    """The load, and what its callers saw."""
+async def put_under_load(call: Callable[[int], Any], over: float) -> Result:
+    """The load, over so many seconds, and what its callers saw."""
     dice = random.Random(1)
-    lengths = [dice.randint(SHORTEST, LONGEST) for _ in range(REQUESTS)]
+    lengths = [round(SHORTEST * (LONGEST / SHORTEST) ** dice.random()) for _ in range(REQUESTS)]
     first: list[float] = []
     whole: list[float] = []
 
     async def ask(number: int) -> None:
-        await asyncio.sleep(SECONDS * number / REQUESTS)
+        await asyncio.sleep(over * number / REQUESTS)
         started, count = time.perf_counter(), 0
         async for _ in call(lengths[number]):
             count += 1
@@ -137,17 +137,18 @@ async def put_under_load(call: Callable[[int], Any]) -> Result:
     )
 
 
-def loads() -> str:
-    """The table of the load."""
+def loads(over: float) -> str:
+    """The table of the load, over so many seconds."""
     model = load()
+    when = f"over {over:g} s" if over else "at once"
     table = (
-        f"| {REQUESTS} requests for {SHORTEST} to {LONGEST} tokens over {SECONDS:g} s, {PLACES} places "
+        f"| {REQUESTS} requests for {SHORTEST} to {LONGEST} tokens {when}, {PLACES} places "
         "| tokens/s | requests/s | first token, mean | p99 | whole, mean |\n|---|--:|--:|--:|--:|--:|\n"
     )
     results: dict[str, list[Result]] = {}
     for _ in range(ROUNDS):
         for name in ("alone", "static", "dynamic", "continuous"):
-            results.setdefault(name, []).append(uvloop.run(put_under_load(getattr(Ways(model), name))))
+            results.setdefault(name, []).append(uvloop.run(put_under_load(getattr(Ways(model), name), over)))
     names = {"alone": "one at a time", "static": "static batches", "dynamic": "`@batch`"}
     for name, each in results.items():
         tokens, requests, first, p99, whole = (
@@ -203,7 +204,7 @@ def costs() -> str:
 
 def main() -> None:
     """Prints the tables, and writes them into the page."""
-    tables = f"{loads()}\n{costs()}"
+    tables = f"{loads(SECONDS)}\n{loads(0)}\n{costs()}"
     print(tables)
     write(PAGE, BEGIN, END, tables)
 

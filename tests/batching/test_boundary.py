@@ -19,7 +19,7 @@ async def boundary() -> AsyncIterator[Boundary]:
 
 
 def ask(name: str, cost: float = 0) -> Ask:
-    return Ask(name, cost, StreamMember(name, (), asyncio.get_running_loop()))
+    return Ask(name, cost, StreamMember(name, (), asyncio.get_running_loop()), since=0.0)
 
 
 def joined(boundary: Boundary, *names: str) -> list[StreamMember]:
@@ -93,7 +93,7 @@ async def test_endings_come_behind_the_items(boundary: Boundary) -> None:
     boundary.finish()
     boundary.deliver()
     assert (list(one.mailbox.items), one.mailbox.error, other.mailbox.ended) == (["last"], error, True)
-    assert not (one.live or other.live)
+    assert [one.live, other.live] == [False, False]
 
 
 async def test_a_member_that_left_gets_nothing(boundary: Boundary) -> None:
@@ -121,38 +121,47 @@ async def test_the_function_is_ahead_when_the_loop_has_not_taken_32_steps(bounda
 
 async def test_a_step_is_due_while_somebody_reads_or_may_join(boundary: Boundary) -> None:
     member, *_ = joined(boundary, "a")
-    assert boundary.rest(0.0) == 0
+    assert boundary.rest(0.0, lingers=True) == 0
     step(boundary)
-    assert boundary.rest(0.0) == 0
+    assert boundary.rest(0.0, lingers=True) == 0
     member.send_all([0] * 256)
-    assert boundary.rest(0.0) == 0.5  # it is paused
+    assert boundary.rest(0.0, lingers=True) == 0.5  # it is paused
     (other,) = joined(boundary, "b")
-    assert boundary.rest(0.0) == 0  # there is a place
+    assert boundary.rest(0.0, lingers=True) == 0  # there is a place
     step(boundary)
     other.send_all([0] * 256)
-    assert boundary.rest(0.0) == 0.5
+    assert boundary.rest(0.0, lingers=True) == 0.5
     joined(boundary, "c")
-    assert boundary.rest(0.0) == 0.5  # there is none
+    assert boundary.rest(0.0, lingers=True) == 0.5  # there is none
 
 
-async def test_it_is_over_when_nobody_came_for_as_long_as_it_lingers(boundary: Boundary) -> None:
+async def test_the_generator_stays_for_as_long_as_it_lingers(boundary: Boundary) -> None:
     member, *_ = joined(boundary, "a")
-    assert boundary.rest(100.0) == 0
+    assert boundary.rest(100.0, lingers=True) == 0
     member.leave()
-    assert [boundary.rest(now) for now in (200.0, 203.0)] == [5, 2]
+    assert [boundary.rest(now, lingers=True) for now in (200.0, 203.0)] == [5, 2]
     (member,) = joined(boundary, "b")
-    assert boundary.rest(204.0) == 0
+    assert boundary.rest(204.0, lingers=True) == 0
     member.leave()
-    assert [boundary.rest(now) for now in (205.0, 209.5, 210.0)] == [5, 0.5, None]
-    assert not boundary.join(ask("c"))
+    assert [boundary.rest(now, lingers=True) for now in (205.0, 209.5, 210.0)] == [5, 0.5, None]
+
+
+async def test_those_that_come_while_the_generator_is_closed_join_and_then_it_is_over(boundary: Boundary) -> None:
+    assert boundary.rest(0.0, lingers=True) == 5
+    assert boundary.rest(5.0, lingers=True) is None
+    (member,) = joined(boundary, "a")
+    assert boundary.rest(6.0, lingers=False) == 0
+    member.leave()
+    assert boundary.rest(7.0, lingers=False) is None
+    assert not boundary.join(ask("b"))
 
 
 async def test_one_that_is_dismissed_does_not_linger(boundary: Boundary) -> None:
     member, *_ = joined(boundary, "a")
     boundary.dismiss()
-    assert boundary.rest(0.0) == 0
+    assert boundary.rest(0.0, lingers=True) == 0
     member.leave()
-    assert boundary.rest(0.0) is None
+    assert boundary.rest(0.0, lingers=True) is None
 
 
 async def test_the_end_fails_those_that_wait_and_lets_nobody_join(boundary: Boundary) -> None:

@@ -104,7 +104,7 @@ async def test_a_cost_that_is_none_fails_its_call(cost: Any) -> None:
     async def decode(slots: Slots[int, int]) -> AsyncIterator[None]:
         yield
 
-    with pytest.raises(ValueError, match="^cost_fn of .*decode gave .*; it must give a number, 0 or more$"):
+    with pytest.raises(ValueError, match=r"^cost_fn of .*decode gave .*; it must give a number, 0 or more$"):
         decode(1)
 
 
@@ -419,11 +419,11 @@ async def test_a_caller_that_does_not_read_is_paused_after_256_items_and_holds_u
 async def test_a_function_rests_while_all_its_callers_are_paused(on_thread: bool) -> None:
     decode, paused = pressed(on_thread)
     silent = decode(100_000)
-    await asyncio.sleep(0.05)
-    steps = len(paused)
-    assert 256 <= steps <= 256 + 3 * 32  # the steps that a thread may be ahead
-    await asyncio.sleep(0.05)
-    assert len(paused) == steps
+    steps = 0
+    while steps != len(paused) or steps < 256:
+        steps = len(paused)
+        await asyncio.sleep(0.02)
+    assert steps <= 256 + 3 * 32  # the steps that a thread may be ahead
     assert [await anext(silent) for _ in range(1000)] == list(range(1000))
     await silent.aclose()
 
@@ -603,6 +603,57 @@ def test_the_generator_stays_suspended_for_a_while_and_is_then_closed() -> None:
         assert (made, closed) == (2, 1)
 
     run(main)
+
+
+@pytest.mark.parametrize("on_thread", [True, False])
+async def test_a_call_that_comes_while_the_generator_is_closed_waits_for_that(on_thread: bool) -> None:
+    open_now, overlaps, closing, go_on = 0, 0, threading.Event(), threading.Event()
+
+    def begin() -> None:
+        nonlocal open_now, overlaps
+        open_now += 1
+        overlaps = max(overlaps, open_now)
+
+    def step(slots: Slots[int, int]) -> None:
+        for slot in slots:
+            slot.finish()
+
+    @continuous_batch(linger_s=0)
+    def on_a_thread(slots: Slots[int, int]) -> Iterator[None]:
+        nonlocal open_now
+        begin()
+        try:
+            while True:
+                step(slots)
+                yield
+        finally:
+            closing.set()
+            go_on.wait(10)
+            open_now -= 1
+
+    @continuous_batch(linger_s=0)
+    async def on_the_loop(slots: Slots[int, int]) -> AsyncIterator[None]:
+        nonlocal open_now
+        begin()
+        try:
+            while True:
+                step(slots)
+                yield
+        finally:
+            closing.set()
+            await asyncio.to_thread(go_on.wait, 10)
+            open_now -= 1
+
+    decode: Any = on_a_thread if on_thread else on_the_loop
+    await read(decode(1))
+    await asyncio.to_thread(closing.wait, 10)
+    late = asyncio.create_task(read(decode(2)))
+    await asyncio.sleep(0.01)
+    assert not late.done()
+    go_on.set()
+    assert await late == []
+    await until(lambda: open_now == 0)
+    assert overlaps == 1
 
 
 @pytest.mark.parametrize("kind", [Ticking, Threaded])

@@ -12,7 +12,7 @@ import uvloop
 
 from headrace.batching import batch, current_batch
 from headrace.batching.surroundings import SURROUNDINGS, Caller, Surroundings, surrounded
-from headrace.errors import DeadlineExceeded
+from headrace.errors import Cancelled, DeadlineExceeded
 from headrace.metrics import Metrics
 from headrace.streams.children import Children
 
@@ -172,6 +172,48 @@ def test_an_answer_may_be_run_by_itself() -> None:
     assert asyncio.run(Poet().write("a")) == "a2/1"  # type: ignore[arg-type]
 
 
+def test_an_answer_may_be_run_by_itself_on_a_loop_that_rests_between() -> None:
+    answers: list[Any] = []
+
+    def work() -> None:
+        poet = Poet()
+        with asyncio.Runner() as runner:
+            answers.extend(runner.run(poet.write(each)) for each in "ab")  # type: ignore[arg-type]
+
+    thread = threading.Thread(target=work, daemon=True)  # one that waited for itself would never end
+    thread.start()
+    thread.join(10)
+    assert answers == ["a2/1", "b2/1"]
+
+
+async def test_an_instance_without_weak_references_keeps_its_batches_on_one_loop_when_another_rests() -> None:
+    may_go = asyncio.Event()
+    running: list[int] = []
+
+    class Shared:
+        __slots__ = ()
+
+        @batch(batch_wait_timeout_s=0)
+        async def same(self, values: list[int]) -> list[int]:
+            running.extend(values)
+            if values != [0]:
+                await may_go.wait()
+            return values
+
+    shared = Shared()
+    async with asyncio.timeout(10):
+        first = asyncio.ensure_future(shared.same(1))
+        while not running:
+            await asyncio.sleep(0)
+        await asyncio.to_thread(asyncio.run, shared.same(0))  # type: ignore[arg-type]
+        second = asyncio.ensure_future(shared.same(2))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert running == [1, 0]  # the second waits for the place of the first
+        may_go.set()
+        assert await asyncio.gather(first, second) == [1, 2]
+
+
 def test_a_loop_that_was_closed_in_the_middle_does_no_harm() -> None:
     @batch(batch_wait_timeout_s=60)
     async def stream(values: list[int]) -> AsyncIterator[list[int]]:
@@ -213,6 +255,12 @@ def test_calls_that_run_when_the_loop_ends_are_stopped() -> None:
 
     asyncio.run(main())
     assert closed == ["generator"]
+
+    async def look_again() -> None:
+        with pytest.raises(Cancelled, match=r"^stream was stopped$"):
+            assert {item async for item in readers[0]} == {1}
+
+    asyncio.run(look_again())
 
 
 async def test_an_instance_without_weak_references_is_let_go_when_nothing_runs() -> None:

@@ -9,7 +9,6 @@ import pytest
 from decoding import until
 
 from headrace.batching.admission import Admission
-from headrace.batching.boundary import Ask
 from headrace.batching.lane import Lane, Plan
 from headrace.batching.members import StreamMember
 from headrace.batching.reader import Reader
@@ -46,7 +45,7 @@ async def break_down(slots: Slots[str, str]) -> AsyncIterator[None]:
 
 def called(lane: Lane, function: Callable[..., Any], surroundings: Surroundings | None = None) -> Reader[Any]:
     member = StreamMember("1", (), asyncio.get_running_loop())
-    lane.submit(partial(function), Ask("item", 0, member), surroundings)
+    lane.submit(partial(function), "item", 0, member, surroundings)
     return Reader(member.mailbox)
 
 

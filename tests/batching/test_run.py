@@ -311,6 +311,18 @@ async def test_an_isolated_failure_is_told_to_its_own_caller_only(caplog: pytest
     ]
 
 
+async def test_a_call_that_is_tried_alone_is_a_batch_of_its_own() -> None:
+    seen: list[tuple[str, ...]] = []
+
+    @batch(on_error="isolate", max_batch_size=2)
+    async def fail(numbers: list[int]) -> list[int]:
+        seen.append(current_batch().ids)
+        raise ValueError("no")
+
+    await asyncio.gather(fail(1), fail(2), return_exceptions=True)
+    assert seen == [("1", "2"), ("1",), ("2",)]
+
+
 async def test_a_single_call_is_not_tried_again() -> None:
     calls: list[list[int]] = []
 

@@ -21,11 +21,11 @@ def made() -> Made:
 
 @pytest.fixture
 def slot(member: StreamMember, made: Made) -> Slot[str, Any]:
-    return Slot("request", 2.0, member, made)
+    return Slot("request", 2.0, 7.0, member, made)
 
 
 async def test_it_shows_what_was_asked(slot: Slot[str, Any]) -> None:
-    assert (slot.id, slot.request, slot.cost, slot.state) == ("s_1", "request", 2.0, None)
+    assert (slot.id, slot.request, slot.cost, slot.since, slot.state) == ("s_1", "request", 2.0, 7.0, None)
     assert (slot.over, slot.cancelled, slot.paused, repr(slot)) == (False, False, False, "<slot s_1 (live)>")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from headrace.batching import batch
 from headrace.services.decorators import EndpointOptions, NoMethod
 from headrace.services.method import Method, Unreadable, default_text, parameter_text, wrong_kind
 
@@ -100,6 +101,17 @@ def test_other_things_are_not(marked: Any, kind: str) -> None:
     mistake = wrong_kind(Poet, "write", marked)
     assert mistake is not None
     assert (mistake.code, mistake.what) == ("HR18", f"Poet.write is a {kind}, not a method")
+
+
+def test_what_is_batched_is_no_endpoint_itself() -> None:
+    @batch
+    async def write(self: Any, topics: list[str]) -> list[str]:
+        return topics
+
+    mistake = wrong_kind(Poet, "write", write)
+    assert mistake is not None
+    assert (mistake.code, mistake.what) == ("HR18", "Poet.write is batched, and an endpoint at the same time")
+    assert "async for text in self.write(prompt)" in mistake.fix
 
 
 class Color(enum.Enum):

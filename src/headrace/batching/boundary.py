@@ -30,11 +30,12 @@ JUDGE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A call: what it asks for, what that costs, and its member."""
+    """A call: what it asks for, what that costs, its member, and when it came, by the clock that measures waits."""
 
     request: Any
     cost: float
     member: StreamMember
+    since: float
 
 
 class Boundary:
@@ -84,7 +85,7 @@ class Boundary:
             if self._over:
                 return False
             ask.member.place = self
-            self._waiting.append(Slot(ask.request, ask.cost, ask.member, self.made))
+            self._waiting.append(Slot(ask.request, ask.cost, ask.since, ask.member, self.made))
             self.tell()
         return True
 
@@ -141,10 +142,14 @@ class Boundary:
 
     # -- where the function runs
 
-    def rest(self, now: float) -> float | None:
-        """Seconds that the function rests before it asks again; 0: a step is due; None: it is over.
+    def rest(self, now: float, *, lingers: bool) -> float | None:
+        """Seconds that the function rests before it asks again; 0: a step is due; None: nobody is left.
 
         With `news` held.
+
+        Args:
+            now: in seconds.
+            lingers: there is a generator, which stays for a while. If there is none, None means that it is over.
         """
         self._sweep()
         if self._admitted() or any(not slot.paused for slot in self._live):
@@ -152,10 +157,12 @@ class Boundary:
             return 0.0
         if self._live or self._waiting:  # all are paused, and nobody can join
             return LOOK_SECONDS
+        if not lingers:
+            self._over = True
+            return None
         self._idle_since = now if self._idle_since is None else self._idle_since
         seconds = self._idle_since + self._linger - now
-        self._over = self._over or seconds <= 0
-        return None if self._over else seconds
+        return seconds if seconds > 0 and not self._over else None
 
     def begin(self, now: float) -> list[Slot[Any, Any]]:
         """The next step: those join that have waited longest. Returns them."""

@@ -29,7 +29,6 @@ from types import MethodType
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 from headrace.batching.admission import Admission
-from headrace.batching.boundary import Ask
 from headrace.batching.instances import Instances
 from headrace.batching.lane import Lane, Plan
 from headrace.batching.members import StreamMember
@@ -150,7 +149,7 @@ class ContinuousBatched(Generic[P, I_co]):
         member = StreamMember(caller.request_id if caller else str(next(self._numbers)), (call.request,), loop)
         make = partial(self._function, *call.bound)
         lane = self._lanes.queue(call.instance, loop)
-        lane.submit(make, Ask(call.request, call.cost, member), call.surroundings)
+        lane.submit(make, call.request, call.cost, member, call.surroundings)
         return StreamReader(member, self._plan.name, caller.children if on_thread and caller else None)
 
     def _call_from_thread(self, call: _Call) -> BlockingReader[Any]:

@@ -112,16 +112,14 @@ class Batched(Generic[R_co]):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return cast(R_co, self._call_from_thread(call))
-        return cast(R_co, self._stream(call, loop) if self._work.kind.streams else self._answer(call, loop))
+        return cast(R_co, self._stream(call, loop) if self._work.kind.streams else self._answer(call))
 
     def _stream(self, call: _Call, loop: asyncio.AbstractEventLoop, *, on_thread: bool = False) -> StreamReader[Any]:
         member, caller = self._submit(StreamMember, call, loop)
         return StreamReader(member, self._work.name, caller.children if on_thread and caller else None)
 
-    async def _answer(
-        self, call: _Call, loop: asyncio.AbstractEventLoop | None = None, *, on_thread: bool = False
-    ) -> Any:
-        member, caller = self._submit(AnswerMember, call, loop or asyncio.get_running_loop())
+    async def _answer(self, call: _Call, *, on_thread: bool = False) -> Any:
+        member, caller = self._submit(AnswerMember, call, asyncio.get_running_loop())  # it may be run on another one
         belong(member, caller.children if on_thread and caller else None)
         try:
             return await member.answer
@@ -199,7 +197,7 @@ class _Decorator:
         batch_size_fn: Callable[[list[Any]], float] | None = None,
         on_error: Literal["fail", "isolate"] = "fail",
         max_waiting: int = MAX_WAITING,
-    ) -> Callable[[Callable[..., Any]], Batched[Any]]: ...
+    ) -> _Decorator: ...
     def __call__(
         self,
         function: Callable[..., Any] | None = None,

@@ -16,6 +16,7 @@ from typing import Any
 
 from headrace.batching.admission import Admission
 from headrace.batching.boundary import Ask, Boundary
+from headrace.batching.members import StreamMember
 from headrace.batching.restarts import RESTARTS, WITHIN, Restarts
 from headrace.batching.step_meter import StepMeter
 from headrace.batching.stepping import Stepping, Work
@@ -79,25 +80,35 @@ class Lane:
         stuck = since is not None and now - since >= self._plan.step_timeout
         return not (stuck or self._restarts.wait(now))
 
-    def submit(self, make: partial[Any], ask: Ask, surroundings: Surroundings | None) -> None:
+    def submit(
+        self,
+        make: partial[Any],
+        request: Any,
+        cost: float,
+        member: StreamMember,
+        surroundings: Surroundings | None,
+    ) -> None:
         """Lets a call wait for its slot; on its event loop.
 
         Args:
             make: the function, with its instance bound.
-            ask: the call.
+            request: what the call asks for.
+            cost: of the request.
+            member: the call.
             surroundings: of the code that calls.
 
         Raises:
             Overloaded: too many wait, or the function has failed too often to be started again yet.
         """
-        seconds = self._restarts.wait(self._clock())
+        ask = Ask(request, cost, member, self._clock())
+        seconds = self._restarts.wait(ask.since)
         if seconds:
             raise self._broken(seconds)
         boundary = self._boundary
         if boundary is not None and boundary.waiting >= self._plan.max_waiting:
             raise Overloaded(f"{boundary.waiting} calls of {self._plan.name} wait already; try again later")
         if boundary is None or not boundary.join(ask):
-            boundary = self._boundary = Boundary(ask.member.loop, self._plan.admission, self._plan.linger)
+            boundary = self._boundary = Boundary(member.loop, self._plan.admission, self._plan.linger)
             boundary.join(ask)
             self._start(boundary, make, surroundings)
 

@@ -57,16 +57,18 @@ class Slot(Generic[R, I]):
         request: what the caller asked with.
         state: free for the function's own use: a cache, the tokens so far.
         cost: what `cost_fn` said of the request.
+        since: when the call came.
         over: it was finished or failed, and is gone at the next step.
         member: its caller's side; for the batch itself.
     """
 
-    __slots__ = ("_made", "cost", "member", "over", "request", "state")
+    __slots__ = ("_made", "cost", "member", "over", "request", "since", "state")
 
-    def __init__(self, request: R, cost: float, member: StreamMember, made: Made) -> None:
+    def __init__(self, request: R, cost: float, since: float, member: StreamMember, made: Made) -> None:
         self.request = request
         self.state: Any = None
         self.cost = cost
+        self.since = since
         self.over = False
         self.member = member
         self._made = made

@@ -55,10 +55,11 @@ class Stepping(ABC):
         """Begins, on the event loop; it ends by itself when the boundary is over."""
 
     def _begin(self) -> None:
-        joined = self._boundary.begin(self._clock())
+        now = self._clock()
+        joined = self._boundary.begin(now)
         if self._meter.measures:
             for slot in joined:
-                self._meter.joined(slot.member.loop.time() - slot.member.since)
+                self._meter.joined(now - slot.since)
             self._meter.count(*self._boundary.count())
 
     def _measure(self) -> None:
@@ -110,7 +111,7 @@ class ThreadStepping(Stepping):
         threading.Thread(target=self._run, name=f"headrace-{self._work.name}", daemon=True).start()
 
     def _run(self) -> None:
-        while self._rest():
+        while self._rest(lingers=False):
             try:
                 self._advance(iter(self._work.make(self._boundary.slots)))
             except BaseException as error:  # whatever the user's code raises concerns the members
@@ -125,15 +126,15 @@ class ThreadStepping(Stepping):
                 if not self._check(next(source, _END)):
                     return
                 self._hand_over()
-                if not self._rest():
+                if not self._rest(lingers=True):
                     return
 
-    def _rest(self) -> bool:
-        """Waits until a step is due; False: there will be none."""
+    def _rest(self, *, lingers: bool) -> bool:
+        """Waits until a step is due; False: nobody is left (see `Boundary.rest`)."""
         boundary = self._boundary
         with boundary.news:
             while not boundary.loop.is_closed():
-                seconds = LOOK_SECONDS if boundary.is_ahead() else boundary.rest(self._clock())
+                seconds = LOOK_SECONDS if boundary.is_ahead() else boundary.rest(self._clock(), lingers=lingers)
                 if not seconds:
                     return seconds is not None
                 boundary.news.wait(min(seconds, LOOK_SECONDS))
@@ -166,7 +167,7 @@ class TaskStepping(Stepping):
 
     async def _run(self) -> None:
         try:
-            while await self._rest():
+            while await self._rest(lingers=False):
                 try:
                     await self._advance(aiter(self._work.make(self._boundary.slots)))
                 except BaseException as error:
@@ -191,15 +192,15 @@ class TaskStepping(Stepping):
                     return
                 self._hand_over()
                 await asyncio.sleep(0)  # the readers get their turn, also where the function never waits
-                if not await self._rest():
+                if not await self._rest(lingers=True):
                     return
 
-    async def _rest(self) -> bool:
+    async def _rest(self, *, lingers: bool) -> bool:
         """See `ThreadStepping._rest`."""
         while True:
             with self._boundary.news:
                 self._news.clear()
-                seconds = self._boundary.rest(self._boundary.loop.time())
+                seconds = self._boundary.rest(self._boundary.loop.time(), lingers=lingers)
             if not seconds:
                 return seconds is not None
             try:

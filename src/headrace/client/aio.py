@@ -16,9 +16,13 @@ import httpx2
 from headrace.client.arguments import Upload
 from headrace.client.asgi import AsgiTransport
 from headrace.client.connections import address, asynchronous, incoming, outgoing
+from headrace.client.conversation import AsyncConversation
+from headrace.client.dialogue import dialogue
+from headrace.client.drive import drive, limited
 from headrace.client.protocol import Caller, Exchange, Reading, joined
 from headrace.client.request import Options, bearer
 from headrace.client.saving import Saving
+from headrace.client.sockets import Sockets
 from headrace.client.steps import (
     Close,
     Head,
@@ -34,6 +38,7 @@ from headrace.client.steps import (
 )
 from headrace.client.timeouts import Timeout
 from headrace.client.typed import RemoteMethod, TypedClient
+from headrace.client.ways import ways
 from headrace.wire.events import Footer, Header
 from headrace.wire.stream_types import StreamTypes
 
@@ -80,7 +85,7 @@ class AsyncClient:
         self._caller = Caller(base, Options(headers=bearer(api_key)), _now)
         if app is not None:
             transport = AsgiTransport(app)
-        self._connections = Connections(asynchronous(base, transport, verify), transport)
+        self._connections = Connections(asynchronous(base, transport, verify), transport, ways(transport, verify))
         self._owner = True
 
     def with_options(
@@ -104,6 +109,10 @@ class AsyncClient:
     def stream(self, endpoint: str, /, **arguments: Any) -> AsyncStream:
         """See `Client.stream`."""
         return AsyncStream(self._caller.stream(endpoint, arguments), self._connections.driver())
+
+    def connect(self, endpoint: str, /, **arguments: Any) -> AsyncConversation:
+        """See `Client.connect`."""
+        return AsyncConversation(dialogue(self._caller, endpoint, arguments), self._connections.sockets())
 
     async def call(self, endpoint: str, /, **arguments: Any) -> Any:
         """See `Client.call`."""
@@ -202,15 +211,20 @@ async def events(stream: AsyncStream, types: StreamTypes) -> AsyncGenerator[Any,
 class Connections:
     """What the clients that `with_options` makes have in common."""
 
-    def __init__(self, http: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport | None) -> None:
+    def __init__(self, http: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport | None, sockets: Sockets) -> None:
         self._http = http
         self._transport = transport
+        self._sockets = sockets
 
     def driver(self) -> AsyncDriver:
         """A driver for one stream; raises RuntimeError when the client is closed."""
-        if self._http.is_closed:
-            raise RuntimeError("this client is closed; make a new one")
+        self._check_open()
         return AsyncDriver(self._http)
+
+    def sockets(self) -> Sockets:
+        """What opens the WebSocket of a conversation; raises RuntimeError when the client is closed."""
+        self._check_open()
+        return self._sockets
 
     async def enter(self) -> None:
         """Starts what has to be started."""
@@ -219,7 +233,12 @@ class Connections:
 
     async def aclose(self) -> None:
         """Closes all."""
+        await self._sockets.aclose()
         await self._http.aclose()
+
+    def _check_open(self) -> None:
+        if self._http.is_closed:
+            raise RuntimeError("this client is closed; make a new one")
 
 
 class AsyncDriver:
@@ -232,24 +251,12 @@ class AsyncDriver:
 
     async def run(self, steps: Steps[T]) -> T:
         """Runs to the end of the steps. Whatever leaves them with an error leaves the response closed."""
-        result: Any = None
-        error: Exception | None = None
         try:
-            while True:
-                operation = steps.send(result) if error is None else steps.throw(error)
-                result = error = None
-                try:
-                    result = await self._perform(operation)
-                except Exception as raised:
-                    error = raised
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+            return await drive(steps, self._perform)
         except SourceFailed as failed:
             await self._close()
             raise failed.error from None
         except BaseException:
-            steps.close()  # here, and not whenever it is collected: it looks at the loop's clock
             await self._close()
             raise
 
@@ -270,26 +277,17 @@ class AsyncDriver:
     async def _send(self, send: Send) -> Head:
         upload = send.request.upload
         pieces = None if upload is None or upload.empty else _pieces(upload)
-        alarm = asyncio.timeout(send.within)
         try:
-            async with alarm:
-                self._response = await self._http.send(outgoing(send, pieces), stream=True)
+            self._response = await limited(send.within, self._http.send(outgoing(send, pieces), stream=True))
         except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
             raise OutOfTime from error
-        except TimeoutError as error:
-            raise (OutOfTime() if alarm.expired() else error) from None
         self._body = self._response.aiter_raw()
         return incoming(self._response)
 
     async def _receive(self, within: float | None) -> bytes:
         if within is None:
             return await anext(self._body, b"")
-        alarm = asyncio.timeout(within)
-        try:
-            async with alarm:
-                return await anext(self._body, b"")
-        except TimeoutError as error:
-            raise (OutOfTime() if alarm.expired() else error) from None
+        return await limited(within, anext(self._body, b""))
 
     async def _close(self) -> None:
         response, self._response = self._response, None

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import httpx2
 
@@ -32,6 +32,16 @@ LIFESPAN = 60.0
 """Seconds that an application may take to start, and to stop."""
 
 
+class Visit(Protocol):
+    """One run of the application: a request, or a WebSocket."""
+
+    async def run(self, app: App) -> None:
+        """Runs the application."""
+
+    def leave(self) -> None:
+        """The application is told that its client left."""
+
+
 class AsgiTransport(httpx2.AsyncBaseTransport):
     """The HTTP library's way to an application. Entering it starts the application, closing it stops it.
 
@@ -41,7 +51,18 @@ class AsgiTransport(httpx2.AsyncBaseTransport):
     def __init__(self, app: App) -> None:
         self._app = app
         self._lifespan: Lifespan | None = None
-        self._running: dict[asyncio.Task[None], AsgiExchange] = {}
+        self._running: dict[asyncio.Task[None], Visit] = {}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the application's start left for the scope of each of its requests."""
+        return {} if self._lifespan is None else {"state": dict(self._lifespan.state)}
+
+    def begin(self, visit: Visit) -> None:
+        """Runs the application for a visit, which is left when this is closed."""
+        task = asyncio.get_running_loop().create_task(visit.run(self._app))
+        self._running[task] = visit
+        task.add_done_callback(self._running.pop)
 
     async def __aenter__(self) -> Self:
         """Raises SetupError when the application says that it cannot start."""
@@ -60,11 +81,8 @@ class AsgiTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Returns with the head of the response."""
-        state = {} if self._lifespan is None else {"state": dict(self._lifespan.state)}
-        exchange = AsgiExchange(request, state)
-        task = asyncio.get_running_loop().create_task(exchange.run(self._app))
-        self._running[task] = exchange
-        task.add_done_callback(self._running.pop)
+        exchange = AsgiExchange(request, self.state)
+        self.begin(exchange)
         try:
             async with asyncio.timeout(request.extensions.get("timeout", {}).get("read")):
                 await exchange.head()
@@ -78,8 +96,8 @@ class AsgiTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Breaks off what still runs, and stops the application."""
-        for exchange in self._running.values():
-            exchange.leave()
+        for visit in self._running.values():
+            visit.leave()
         await _end(set(self._running))
         lifespan, self._lifespan = self._lifespan, None
         if lifespan is not None:
@@ -92,7 +110,7 @@ class AsgiExchange(httpx2.AsyncByteStream):
     def __init__(self, request: httpx2.Request, state: dict[str, Any]) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self._scope = {**_scope(request), **state}
+        self._scope = {**scope_of(request), **state}
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         self._upload = aiter(request.stream)
         self._uploaded = False
@@ -256,7 +274,8 @@ class Lifespan:
         raise SetupError(f"the application did not answer {kind} within {LIFESPAN:g} s")
 
 
-def _scope(request: httpx2.Request) -> dict[str, Any]:
+def scope_of(request: httpx2.Request) -> dict[str, Any]:
+    """The scope of a request."""
     url = request.url
     return {
         "type": "http",

@@ -16,17 +16,45 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 T = TypeVar("T")
 
 
-class PortalTransport(httpx2.BaseTransport):
-    """Hands requests to another transport. The thread starts when it is first needed, and ends with `close`."""
+class LoopThread:
+    """An event loop on a thread of its own. It starts when it is first needed, and ends with `close`."""
 
-    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
         self._portal: BlockingPortal | None = None
         self._resources = contextlib.ExitStack()
         self._starting = threading.Lock()
 
+    def started(self) -> BlockingPortal:
+        """The way to the loop, which runs from now on."""
+        with self._starting:
+            if self._portal is None:
+                self._portal = self._resources.enter_context(start_blocking_portal())
+            return self._portal
+
+    def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> Any:
+        """What the coroutine function gives on the loop; see `Call.result`."""
+        return Call(self.started(), function, *arguments).result()
+
+    def close(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Ends the thread, after `last` ran on it. Does nothing where it did not start."""
+        with self._starting:
+            portal, self._portal = self._portal, None
+        if portal is not None:
+            try:
+                Call(portal, last).result()
+            finally:
+                self._resources.close()
+
+
+class PortalTransport(httpx2.BaseTransport):
+    """Hands requests to another transport, `inner`, whose loop runs on `thread`."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
+        self.inner = transport
+        self.thread = LoopThread()
+
     def __enter__(self) -> Self:
-        Call(self._started(), self._transport.__aenter__).result()
+        self.thread.call(self.inner.__aenter__)
         return self
 
     def __exit__(
@@ -40,7 +68,7 @@ class PortalTransport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Returns with the head of the response."""
         assert isinstance(request.stream, httpx2.SyncByteStream)
-        portal = self._started()
+        portal = self.thread.started()
         sent = httpx2.Request(
             request.method,
             request.url,
@@ -48,7 +76,7 @@ class PortalTransport(httpx2.BaseTransport):
             stream=_Upload(request.stream),
             extensions=request.extensions,
         )
-        response = Call(portal, self._transport.handle_async_request, sent).result()
+        response = Call(portal, self.inner.handle_async_request, sent).result()
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         body = Body(portal, response.stream)
         return httpx2.Response(
@@ -60,19 +88,7 @@ class PortalTransport(httpx2.BaseTransport):
 
     def close(self) -> None:
         """Closes the transport, and ends the thread."""
-        with self._starting:
-            portal, self._portal = self._portal, None
-        if portal is not None:
-            try:
-                Call(portal, self._transport.aclose).result()
-            finally:
-                self._resources.close()
-
-    def _started(self) -> BlockingPortal:
-        with self._starting:
-            if self._portal is None:
-                self._portal = self._resources.enter_context(start_blocking_portal())
-            return self._portal
+        self.thread.close(self.inner.aclose)
 
 
 class Call:

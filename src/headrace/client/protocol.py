@@ -11,9 +11,9 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
@@ -46,10 +46,15 @@ class Exchange:
         clock, chance: for tests.
 
     Attributes:
+        accepted: the statuses behind which there is a stream.
+        entering: how a caller enters its block.
         items: came and were not taken yet.
         header, footer: their values; None before they came and where there is none.
         id: the stream's, as the server calls it.
     """
+
+    accepted: ClassVar[Container[int]] = range(200, 300)
+    entering: ClassVar[str] = "with client.stream(...) as stream"
 
     def __init__(
         self,
@@ -131,11 +136,7 @@ class Exchange:
             StreamError: the stream did not complete; all items before were handed out.
             WireError: what came is not of the format.
         """
-        if self._state != "open":
-            reason = (
-                "enter it first: with client.stream(...) as stream" if self._state == "new" else "its block is left"
-            )
-            raise RuntimeError(f"this stream cannot be read: {reason}")
+        self._check_open()
         try:
             while not (self.items or self._ended or self._error):
                 yield from self._read()
@@ -154,22 +155,36 @@ class Exchange:
                 yield Receive(DRAIN)
         yield Close()
 
+    def _check_open(self) -> None:
+        if self._state != "open":
+            reason = f"enter it first: {self.entering}" if self._state == "new" else "its block is left"
+            raise RuntimeError(f"this stream cannot be read: {reason}")
+
     def _attempt(self) -> Steps[None]:
-        head = yield from self._head()
-        self.id = head.headers.get("headrace-stream-id", "")
-        self._advice = read_advice(head.headers.get("retry-after", ""))
-        self._framed = head.framed
-        if not 200 <= head.status < 300:
-            raise (yield from self._refusal(head))
+        head = yield from self._answer()
         coding = head.headers.get("content-encoding", "identity").lower()
         if coding != "identity":
             raise WireError(f"the answer is compressed with {coding[:40]}, which nobody asked for: is there a proxy?")
         self._decoder = self._decoding(head.headers.get("content-type", ""), self._options.types)
+        yield from self._begin()
+
+    def _begin(self) -> Steps[None]:
+        """Reads until something of the stream is there; raises where that is its failure."""
         while not (self._begun or self._ended or self._error):
             yield from self._read()
         if self._error is not None and not self._begun:
             error, self._error = self._error, None
             raise error
+
+    def _answer(self) -> Steps[Head]:
+        """The head of an answer behind which there is a stream; raises what any other one says."""
+        head = yield from self._head()
+        self.id = head.headers.get("headrace-stream-id", "")
+        self._advice = read_advice(head.headers.get("retry-after", ""))
+        self._framed = head.framed
+        if head.status not in self.accepted:
+            raise (yield from self._refusal(head))
+        return head
 
     def _head(self) -> Steps[Head]:
         patience, request = self._patience, self._request

@@ -49,6 +49,14 @@ class Receive:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Send one more message of a conversation, and wait until the connection has taken it; `within` so many seconds."""
+
+    message: str | bytes
+    within: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Do nothing for so many seconds."""
 
@@ -86,5 +94,5 @@ class SourceFailed(Exception):
         self.error = error
 
 
-Operation: TypeAlias = Look | Send | Receive | Pause | Close
+Operation: TypeAlias = Look | Send | Receive | Say | Pause | Close
 Steps: TypeAlias = Generator[Operation, Any, T]

@@ -19,10 +19,13 @@ import httpx2
 from headrace.client.arguments import Upload
 from headrace.client.asgi import AsgiTransport
 from headrace.client.connections import address, blocking, incoming, outgoing
-from headrace.client.portal import PortalTransport
+from headrace.client.conversation_sync import Conversation
+from headrace.client.dialogue import dialogue
+from headrace.client.portal import LoopThread, PortalTransport
 from headrace.client.protocol import Caller, Exchange, Reading, joined
 from headrace.client.request import Options, bearer
 from headrace.client.saving import Saving
+from headrace.client.sockets import Sockets
 from headrace.client.steps import (
     Close,
     Head,
@@ -39,6 +42,7 @@ from headrace.client.steps import (
 from headrace.client.timeouts import Timeout
 from headrace.client.typed import RemoteMethod, TypedClient
 from headrace.client.watchdog import Watch, Watchdog
+from headrace.client.ways import ways
 from headrace.wire.events import Footer, Header
 from headrace.wire.stream_types import StreamTypes
 
@@ -82,7 +86,7 @@ class Client:
         self._caller = Caller(base, Options(headers=bearer(api_key)), time.monotonic)
         if app is not None:
             transport = PortalTransport(AsgiTransport(app))
-        self._connections = Connections(blocking(base, transport, verify), transport)
+        self._connections = Connections(blocking(base, transport, verify), transport, verify)
         self._owner = True
 
     def with_options(
@@ -123,6 +127,18 @@ class Client:
             RuntimeError: the client is closed.
         """
         return Stream(self._caller.stream(endpoint, arguments), self._connections.driver())
+
+    def connect(self, endpoint: str, /, **arguments: Any) -> Conversation:
+        """A conversation with an endpoint that has an iterator among its parameters, over a WebSocket.
+
+        The arguments are those of its other parameters; `format` and `method` mean nothing here. Nothing is sent
+        before its block is entered, and nothing is sent again once the server has accepted.
+
+        Raises:
+            TypeError, ValueError: the arguments cannot be sent.
+            RuntimeError: the client is closed.
+        """
+        return Conversation(dialogue(self._caller, endpoint, arguments), *self._connections.sockets())
 
     def call(self, endpoint: str, /, **arguments: Any) -> Any:
         """The whole answer of an endpoint as one value.
@@ -231,16 +247,25 @@ def events(stream: Stream, types: StreamTypes) -> Iterator[Any]:
 class Connections:
     """What the clients that `with_options` makes have in common."""
 
-    def __init__(self, http: httpx2.Client, transport: httpx2.BaseTransport | None) -> None:
+    def __init__(
+        self, http: httpx2.Client, transport: httpx2.BaseTransport | None, verify: ssl.SSLContext | bool
+    ) -> None:
         self._http = http
         self._transport = transport
         self._watchdog = Watchdog()
+        inner = transport.inner if isinstance(transport, PortalTransport) else transport
+        self._thread = transport.thread if isinstance(transport, PortalTransport) else LoopThread()
+        self._sockets = ways(inner, verify)
 
     def driver(self) -> Driver:
         """A driver for one stream; raises RuntimeError when the client is closed."""
-        if self._http.is_closed:
-            raise RuntimeError("this client is closed; make a new one")
+        self._check_open()
         return Driver(self._http, self._watchdog)
+
+    def sockets(self) -> tuple[Sockets, LoopThread]:
+        """What opens the WebSocket of a conversation, and where; raises RuntimeError when the client is closed."""
+        self._check_open()
+        return self._sockets, self._thread
 
     def enter(self) -> None:
         """Starts what has to be started."""
@@ -250,6 +275,11 @@ class Connections:
     def close(self) -> None:
         """Closes all."""
         self._http.close()
+        self._thread.close(self._sockets.aclose)
+
+    def _check_open(self) -> None:
+        if self._http.is_closed:
+            raise RuntimeError("this client is closed; make a new one")
 
 
 class Driver:

@@ -8,6 +8,7 @@ caller does between two items is not the server's silence.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
@@ -53,6 +54,7 @@ class Patience:
         self._deadline = None if timeout.total is None else clock() + timeout.total
         self._waited = 0.0  # since the last item, without the wait that is under way
         self._since: float | None = None  # the beginning of that wait
+        self._counted = self._said = -math.inf  # when `_waited` was counted last; when the caller last said something
         self._items = False
         self.longest = 0.0
 
@@ -65,9 +67,7 @@ class Patience:
     def silence(self) -> float | None:
         """Seconds of waiting that are left until an item has to come."""
         limit = self._timeout.gap if self._items else self._timeout.first_item
-        if limit is None:
-            return None
-        return limit - self._waited - (0.0 if self._since is None else self._clock() - self._since)
+        return None if limit is None else limit - self._silent()
 
     @property
     def left(self) -> float | None:
@@ -90,8 +90,17 @@ class Patience:
         try:
             yield
         finally:
-            self._waited += self._clock() - self._since
+            self._waited, self._counted = self._silent(), self._clock()
             self._since = None
+
+    def said(self) -> None:
+        """The caller said something that may be answered: the silence begins anew. Any task may say so."""
+        self._said = self._clock()
+
+    def _silent(self) -> float:
+        """Seconds of waiting since the last item, or since the caller said something, whichever was later."""
+        waited = 0.0 if self._said > self._counted else self._waited
+        return waited if self._since is None else waited + self._clock() - max(self._since, self._said)
 
     def item(self) -> None:
         """An item came."""

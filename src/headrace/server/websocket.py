@@ -1,8 +1,8 @@
 """One WebSocket to one endpoint, from the handshake to the close code. `docs/wire-format.md` has the rules.
 
 The connection is accepted before a place is asked for: only an open one can say that there is none, and when to try
-again. The first message carries the arguments, unless the endpoint has none, or the query of the URL has them. A
-parameter that is an `AsyncIterator` gets all that follow.
+again. The first message carries the arguments, unless the query of the URL has them, or the endpoint has none and
+the client did not announce it. A parameter that is an `AsyncIterator` gets all that follow.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from headrace.streams.stream import Stream
 from headrace.wire.codec import Codec
 from headrace.wire.formats import Choice
 from headrace.wire.websocket import (
+    ARGUMENTS_FIRST,
     MESSAGES,
     PLAIN_MESSAGES,
     SUBPROTOCOL,
@@ -140,7 +141,7 @@ class WebSocketExchange(Exchange):
         patience = self._runtime.settings.body_timeout
         if self._request.query:
             values = arguments.from_query(self._request.query)
-        elif arguments.names:
+        elif arguments.names or ARGUMENTS_FIRST in self._request.subprotocols:
             message = await self._messages.take(patience)
             if not isinstance(message, str):
                 raise UnsupportedMediaType("the first message carries the arguments, a JSON object as text")

@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from headrace.batching.continuous import ContinuousBatched
+from headrace.batching.dynamic import Batched
 from headrace.errors import Mistake
 from headrace.services.decorators import EndpointOptions, NoMethod
 from headrace.services.mistakes import RETURN, place_of, place_of_class
@@ -90,6 +92,8 @@ def wrong_kind(owner: type, name: str, marked: Any) -> Mistake | None:
     """HR18 for what is marked and is no method: a staticmethod, a property, a lambda, a class."""
     if isinstance(marked, NoMethod):
         marked = marked.func
+    if isinstance(marked, (Batched, ContinuousBatched)):
+        return _batched(owner, name)
     inner = _inner(marked)
     kind = next((kind.__name__ for kind in _NOT_METHODS if isinstance(marked, kind)), "")
     if not kind and isinstance(marked, type):
@@ -106,6 +110,17 @@ def wrong_kind(owner: type, name: str, marked: Any) -> Mistake | None:
         place_of_class(marked) if isinstance(marked, type) else place_of(inner) if inspect.isroutine(inner) else None,
         "An endpoint is called on the service's instance, and its parameters carry types.",
         f"@endpoint\ndef {name}(self, topic: str) -> str:",
+    )
+
+
+def _batched(owner: type, name: str) -> Mistake:
+    return Mistake(
+        "HR18",
+        f"{owner.__name__}.{name} is batched, and an endpoint at the same time",
+        None,
+        "An endpoint takes one request; what is batched takes all that came together.",
+        f"@endpoint\nasync def ask(self, prompt: str) -> AsyncIterator[str]:\n"
+        f"    async for text in self.{name}(prompt):\n        yield text",
     )
 
 

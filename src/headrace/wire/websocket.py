@@ -36,6 +36,12 @@ from headrace.wire.text import TextEncoder
 
 SUBPROTOCOL = "headrace.v1"
 
+ARGUMENTS_FIRST = "headrace.arguments"
+"""Offered beside it, and never chosen: the first message carries the arguments, whatever the endpoint has.
+
+Clients that do not know the endpoint say so. In a browser a subprotocol is all that a page can say in a handshake.
+"""
+
 TEXT, BINARY = 0x81, 0x82
 """The first byte of a frame that is a whole message (section 5.2)."""
 

@@ -60,6 +60,7 @@ def test_a_storm_of_300_with_poison_gives_no_wrong_answer(loom: Served, figure: 
             wrong += not answer.is_whole([name.upper()])
     figure("F1", "@batch: wrong answers in a storm of 300", wrong, 0)
     assert max(loom.state()["sizes"]) == 8
+    assert loom.metric("headrace_batch_size_sum", 'function="Loom.dye"') >= 300
 
 
 # F2

@@ -1,0 +1,5 @@
+"""Programs of other frameworks' documentation, written for headrace: each folder is one of them.
+
+`bentoml_llm` and `bentoml_tts` are those of BentoML's page on stream responses; `textbot`, `chatbot` and `batchbot` are
+those of Ray Serve's tutorial on streaming. What is shared stands beside the folders. A test in each says what holds.
+"""

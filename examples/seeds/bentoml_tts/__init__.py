@@ -1,0 +1,1 @@
+"""Speech out of text over a WebSocket: `service.py` is where to begin."""
