@@ -30,7 +30,7 @@ END = "<!-- end: python -m bench.continuous -->"
 REQUESTS = 64
 SECONDS = 2.0
 SHORTEST, LONGEST = 8, 256
-PLACES = 8
+PLACES = 16
 PROMPT = [1, *range(100, 116)]
 
 CALLERS = 256

@@ -61,6 +61,12 @@ async def test_whoever_left_is_not_in_the_next_step(boundary: Boundary, waits: b
     assert step(boundary) == (["a", "d"] if waits else ["c", "d"])
 
 
+async def test_a_caller_that_leaves_while_it_waits_does_not_count(boundary: Boundary) -> None:
+    _, second = joined(boundary, "a", "b")
+    second.leave()
+    assert boundary.waiting == 1
+
+
 async def test_a_hand_over_is_told_once_until_it_is_taken(boundary: Boundary) -> None:
     (member, _) = joined(boundary, "a", "b")
     told = []

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from decoding import Threaded, Ticking, read, until, wanted
 
@@ -81,6 +82,18 @@ async def test_costs_bound_a_step_and_nobody_overtakes() -> None:
 
     await asyncio.gather(*(read(decode(cost)) for cost in (4, 6, 7, 5, 2, 3)))
     assert steps == [[4, 6], [7], [5, 2, 3]]
+
+
+async def test_a_cost_may_be_a_number_of_numpy() -> None:
+    @continuous_batch(max_batch_cost=10, cost_fn=lambda cost: np.int64(cost))
+    async def decode(slots: Slots[int, int]) -> AsyncIterator[None]:
+        while True:
+            for slot in slots:
+                slot.send(len(slots))
+                slot.finish()
+            yield
+
+    assert await asyncio.gather(*(read(decode(cost)) for cost in (4, 6, 7))) == [[2], [2], [1]]
 
 
 async def test_a_request_that_costs_more_than_a_batch_may_is_refused_and_the_others_go_on() -> None:

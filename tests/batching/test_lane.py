@@ -1,6 +1,8 @@
 """The continuous batch of one instance: made when it is needed, and refused while it fails over and over."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -63,6 +65,19 @@ async def test_it_rests_before_the_first_call_and_after_the_last() -> None:
     assert await read(call) == ["item"]
     await until(lambda: lane.rests)
     assert [each.func for each in rested] == [echo]
+
+
+async def test_nothing_of_a_batch_is_left_when_it_rests() -> None:
+    lane = Lane(PLAN, lambda _: None)
+    call = called(lane, echo)
+    assert lane._boundary is not None
+    died = weakref.ref(lane._boundary)
+    assert await read(call) == ["item"]
+    await until(lambda: lane.rests)
+    del call
+    await asyncio.sleep(0)
+    gc.collect()
+    assert died() is None
 
 
 async def test_a_call_that_comes_when_it_is_over_makes_the_next() -> None:

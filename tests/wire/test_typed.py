@@ -282,7 +282,7 @@ def test_a_failure_says_how_many_items_came_before_it() -> None:
 
 
 async def test_a_failure_may_take_the_place_of_the_header() -> None:
-    with pytest.raises(StreamError, match="all slots are taken"):
+    with pytest.raises(StreamError, match="all voices are taken"):
         await stream_reader(TYPED, arriving(written(fail))).read_header()
 
 
@@ -291,7 +291,7 @@ async def test_a_failure_after_the_footer_is_no_end() -> None:
     await reader.read_header()
     assert [token async for token in reader.read_items()] == []
     for _ in range(2):
-        with pytest.raises(StreamError, match="all slots are taken"):
+        with pytest.raises(StreamError, match="all voices are taken"):
             await reader.read_footer()
 
 

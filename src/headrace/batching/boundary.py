@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from headrace.batching.admission import Admission
@@ -64,9 +65,9 @@ class Boundary:
         self._admission = admission
         self._linger = linger
         self._idle_since: float | None = None
-        self._waiting: deque[Slot[Any, Any]] = deque()
+        self._waiting: dict[Member, Slot[Any, Any]] = {}  # in the order in which they came
         self._live: list[Slot[Any, Any]] = []
-        self._gone = False  # somebody who waits or is in it has left
+        self._gone = False  # somebody in it has left
         self._over = False  # nobody can join any more
         self._ready = Made()  # in earlier steps, for the loop to take
         self._steps_ahead = 0
@@ -85,14 +86,14 @@ class Boundary:
             if self._over:
                 return False
             ask.member.place = self
-            self._waiting.append(Slot(ask.request, ask.cost, ask.since, ask.member, self.made))
+            self._waiting[ask.member] = Slot(ask.request, ask.cost, ask.since, ask.member, self.made)
             self.tell()
         return True
 
     def left(self, member: Member) -> None:
-        """See `Place.left`: its slot is gone at the next step."""
+        """See `Place.left`: it waits no more, or its slot is gone at the next step."""
         with self.news:
-            self._gone = True
+            self._gone = self._waiting.pop(member, None) is None or self._gone
             self.tell()
 
     def has_room(self) -> None:
@@ -168,7 +169,7 @@ class Boundary:
         """The next step: those join that have waited longest. Returns them."""
         with self.news:
             self._sweep()
-            joined = [self._waiting.popleft() for _ in range(self._admitted())]
+            joined = [self._waiting.pop(member) for member in [*islice(self._waiting, self._admitted())]]
             self._live += joined
         self.slots.step(tuple(self._live), tuple(joined))
         self.stepping_since = now
@@ -202,19 +203,18 @@ class Boundary:
         """Nobody can join any more; those that wait get the error."""
         with self.news:
             self._over = True
-            waiting, self._waiting = self._waiting, deque()
+            waiting, self._waiting = self._waiting, {}
         if error is not None:
-            for slot in waiting:
+            for slot in waiting.values():
                 slot.fail(error)
 
     def _sweep(self) -> None:
         if self._gone:
             self._gone = False
-            self._waiting = deque(slot for slot in self._waiting if slot.member.live)
             self._live = [slot for slot in self._live if slot.member.live]
 
     def _admitted(self) -> int:
         """How many of those that wait may join."""
         if not self._waiting:
             return 0
-        return self._admission.take((slot.cost for slot in self._waiting), [slot.cost for slot in self._live])
+        return self._admission.take((slot.cost for slot in self._waiting.values()), [slot.cost for slot in self._live])

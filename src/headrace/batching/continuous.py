@@ -25,6 +25,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial, update_wrapper
+from numbers import Real
 from types import MethodType
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
@@ -137,11 +138,11 @@ class ContinuousBatched(Generic[P, I_co]):
         if self._measure is None:
             return 0.0
         cost, room = self._measure(request), self._plan.admission.cost
-        if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < math.inf:
+        if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 <= float(cost) < math.inf:
             raise ValueError(f"cost_fn of {self._plan.name} gave {cost!r}; it must give a number, 0 or more")
         if not self._plan.admission.fits(cost):
             raise InvalidArguments(f"the request costs {cost:g}, and all together may cost {room:g}", ())
-        return cost
+        return float(cost)
 
     def _submit(self, call: _Call, *, on_thread: bool = False) -> StreamReader[Any]:
         loop = asyncio.get_running_loop()
@@ -290,8 +291,8 @@ def _cost_of(cost: Any, measure: Any) -> float | None:
         raise ValueError("max_batch_cost and cost_fn belong together: give both, or neither")
     if cost is None:
         return None
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+    if isinstance(cost, bool) or not isinstance(cost, Real):
         raise TypeError(f"max_batch_cost={cost!r} is not a number; write one above 0, as in max_batch_cost=4096")
-    if not 0 < cost < math.inf:
+    if not 0 < float(cost) < math.inf:
         raise ValueError(f"max_batch_cost={cost!r} is out of range; write a number above 0, as in max_batch_cost=4096")
-    return cost
+    return float(cost)
