@@ -745,6 +745,22 @@ async def test_a_call_has_one_argument_unless_the_decorator_says_otherwise() -> 
             wrong()
 
 
+async def test_a_function_without_self_is_the_same_for_all_instances() -> None:
+    @continuous_batch
+    async def decode(slots: Slots[int, int]) -> AsyncIterator[None]:
+        while True:
+            for slot in slots:
+                slot.send(len(slots))
+                slot.finish()
+            yield
+
+    class Holder:
+        shared = decode
+
+    one, other = Holder(), Holder()
+    assert await asyncio.gather(read(one.shared(1)), read(other.shared(2)), read(Holder.shared(3))) == [[3], [3], [3]]
+
+
 async def test_a_slot_has_an_id_for_logs() -> None:
     ids: list[str] = []
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -86,6 +87,23 @@ async def test_a_call_that_comes_when_it_is_over_makes_the_next() -> None:
         assert await read(called(lane, echo)) == ["item"]
 
 
+async def test_the_end_of_one_batch_is_not_the_end_of_the_next() -> None:
+    started: list[TaskStepping] = []
+
+    class Idle(TaskStepping):
+        def start(self) -> None:
+            started.append(self)
+
+    lane = Lane(replace(PLAN, stepping=Idle), lambda _: None)
+    calls = [called(lane, echo)]
+    started[0]._boundary.end()
+    calls.append(called(lane, echo))
+    started[0]._close()
+    assert not lane.rests
+    started[1]._close()
+    assert lane.rests
+
+
 async def test_more_calls_than_may_wait_are_refused() -> None:
     lane = Lane(PLAN, lambda _: None)
     calls = [called(lane, echo) for _ in range(3)]
@@ -146,7 +164,7 @@ async def test_its_service_knows_it() -> None:
 
 
 async def test_closing_it_ends_the_lingering() -> None:
-    lane = Lane(Plan("decode", TaskStepping, Admission(4), 3, linger=1000, step_timeout=10), lambda _: None)
+    lane = Lane(replace(PLAN, linger=1000), lambda _: None)
     assert await read(called(lane, echo)) == ["item"]
     assert not lane.rests
     lane.close()

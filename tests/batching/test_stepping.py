@@ -61,6 +61,37 @@ async def test_steps_are_measured_for_the_service_that_calls(decode: Any) -> Non
 
 
 @pytest.mark.parametrize("on_thread", [True, False])
+async def test_no_slot_counts_as_used_while_the_generator_lingers(on_thread: bool) -> None:
+    metrics = Metrics()
+
+    def step(slots: Slots[int, Any]) -> None:
+        for slot in slots:
+            slot.finish()
+
+    @continuous_batch(linger_s=1000)
+    def linger_on_a_thread(slots: Slots[int, Any]) -> Iterator[None]:
+        while True:
+            step(slots)
+            yield
+
+    @continuous_batch(linger_s=1000)
+    async def linger_on_the_loop(slots: Slots[int, Any]) -> AsyncIterator[None]:
+        while True:
+            step(slots)
+            yield
+
+    decode: Any = linger_on_a_thread if on_thread else linger_on_the_loop
+    surroundings = Surroundings(asyncio.get_running_loop(), metrics, lambda: None)
+    with surrounded(surroundings):
+        await read(decode(1))
+    await until(lambda: metrics.registry.get_sample_value("headrace_slots", {"function": decode.__name__}) == 0)
+    (lane,) = surroundings.continuous
+    assert not lane.rests  # type: ignore[attr-defined]
+    lane.close()
+    await until(lambda: lane.rests)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("on_thread", [True, False])
 async def test_what_the_cleanup_raises_is_logged(on_thread: bool, caplog: pytest.LogCaptureFixture) -> None:
     @continuous_batch(linger_s=0)
     def clean_on_a_thread(slots: Slots[int, Any]) -> Iterator[None]:

@@ -71,7 +71,13 @@ def test_the_service_describes_itself(trials: Served) -> None:
     document = json.loads(trials.request("GET", "/openapi.json")[2])
     assert document["openapi"] == "3.2.0"
     content = document["paths"]["/tokens"]["post"]["responses"]["200"]["content"]
-    assert list(content) == ["application/x-ndjson", "application/jsonl", "text/event-stream", "application/json"]
+    assert list(content) == [
+        "application/x-ndjson",
+        "application/jsonl",
+        "text/event-stream",
+        "application/vnd.headrace.frames",
+        "application/json",
+    ]
     item = content["application/x-ndjson"]["itemSchema"]["properties"]["item"]
     assert (item["title"], item["required"]) == ("Token", ["text", "number"])
     assert document["paths"]["/typed"]["post"]["x-headrace"]["footer"]["additionalProperties"] == {"type": "string"}

@@ -53,6 +53,7 @@ def test_no_acceptable_type_is_406_and_names_what_there_is(trials: Served) -> No
         "application/x-ndjson",
         "application/jsonl",
         "text/event-stream",
+        "application/vnd.headrace.frames",
         "application/json",
     ]
 

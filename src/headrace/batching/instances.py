@@ -21,9 +21,9 @@ Q = TypeVar("Q")
 
 @dataclass(slots=True)
 class _Entry(Generic[Q]):
-    """One instance. `refer` gives it, or None after its death."""
+    """One instance. `held` is itself, or a weak reference that forgets the entry when it dies."""
 
-    refer: Callable[[], Any]
+    held: Any
     weak: bool
     queues: WeakKeyDictionary[asyncio.AbstractEventLoop, Q] = field(default_factory=WeakKeyDictionary)
 
@@ -73,21 +73,19 @@ class Instances(Generic[Q]):
                 del self._entries[id(instance)]
 
     def _entry(self, instance: Any) -> _Entry[Q]:
-        key = id(instance)
+        key = id(instance)  # nobody else's before the weak reference has told of its death
         entry = self._entries.get(key)
-        if entry is None or entry.refer() is not instance:
+        if entry is None:
             entry = self._entries[key] = self._new(instance, key)
         return entry
 
     def _new(self, instance: Any, key: int) -> _Entry[Q]:
         entries = self._entries
 
-        def forget(died: weakref.ref[Any]) -> None:
-            entry = entries.get(key)
-            if entry is not None and entry.refer is died:
-                del entries[key]
+        def forget(_: object) -> None:
+            entries.pop(key, None)
 
         if instance is not None:
             with contextlib.suppress(TypeError):
                 return _Entry(weakref.ref(instance, forget), weak=True)
-        return _Entry(lambda: instance, weak=instance is None)
+        return _Entry(instance, weak=instance is None)

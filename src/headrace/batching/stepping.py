@@ -60,6 +60,10 @@ class Stepping(ABC):
         if self._meter.measures:
             for slot in joined:
                 self._meter.joined(now - slot.since)
+        self._count()
+
+    def _count(self) -> None:
+        if self._meter.measures:
             self._meter.count(*self._boundary.count())
 
     def _measure(self) -> None:
@@ -137,6 +141,7 @@ class ThreadStepping(Stepping):
                 seconds = LOOK_SECONDS if boundary.is_ahead() else boundary.rest(self._clock(), lingers=lingers)
                 if not seconds:
                     return seconds is not None
+                self._count()
                 boundary.news.wait(min(seconds, LOOK_SECONDS))
             return False
 
@@ -203,6 +208,7 @@ class TaskStepping(Stepping):
                 seconds = self._boundary.rest(self._boundary.loop.time(), lingers=lingers)
             if not seconds:
                 return seconds is not None
+            self._count()
             try:
                 async with asyncio.timeout(seconds):
                     await self._news.wait()

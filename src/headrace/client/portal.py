@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import anyio
 import anyio.to_thread
 import httpx2
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
 
 
 class LoopThread:
-    """An event loop on a thread of its own. It starts when it is first needed, and ends with `close`."""
+    """An event loop on a thread of its own. It starts when it is first needed, and ends with `close`.
+
+    A program that forgets to close its client ends nevertheless.
+    """
 
     def __init__(self) -> None:
         self._portal: BlockingPortal | None = None
-        self._resources = contextlib.ExitStack()
+        self._thread: threading.Thread
         self._starting = threading.Lock()
 
     def started(self) -> BlockingPortal:
         """The way to the loop, which runs from now on."""
         with self._starting:
             if self._portal is None:
-                self._portal = self._resources.enter_context(start_blocking_portal())
+                ready: concurrent.futures.Future[BlockingPortal] = concurrent.futures.Future()
+                self._thread = threading.Thread(
+                    target=anyio.run, args=(_serve, ready), name="headrace-loop", daemon=True
+                )
+                self._thread.start()
+                self._portal = ready.result()
             return self._portal
 
     def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> Any:
@@ -43,7 +51,14 @@ class LoopThread:
             try:
                 Call(portal, last).result()
             finally:
-                self._resources.close()
+                portal.call(portal.stop, True)
+                self._thread.join()
+
+
+async def _serve(ready: concurrent.futures.Future[BlockingPortal]) -> None:
+    async with BlockingPortal() as portal:
+        ready.set_result(portal)
+        await portal.sleep_until_stopped()
 
 
 class PortalTransport(httpx2.BaseTransport):

@@ -6,6 +6,7 @@ No redirect is followed, as none is for streams: credentials and arguments are f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 import httpx2
@@ -131,7 +132,11 @@ class NetworkSocket:
     async def aclose(self) -> None:
         """See `Socket.aclose`."""
         try:
-            await self._connection.close()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._connection.close())
+                with contextlib.suppress(WebSocketException):  # closed; or another task reads on
+                    while True:
+                        await self._connection.recv()  # the answer to the close frame stands behind all that
         finally:
             self._opened.discard(self._connection)
 

@@ -23,7 +23,7 @@ def mill() -> Iterator[Served]:
     try:
         yield served
         served.assert_every_stream_ended()
-        assert served.metric("headrace_slots") == served.metric("headrace_batch_waiting") == 0
+        served.until(lambda: served.metric("headrace_slots") == served.metric("headrace_batch_waiting") == 0, within=1)
     finally:
         served.stop()
 

@@ -5,17 +5,21 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent.parent / "docs" / "faults.md"
-SECTIONS = {"A": 12, "B": 8, "C": 9, "E": 6, "G": 6, "H": 11, "I": 7}
-MORE = ["J5"]
+SECTIONS = {"A": 12, "B": 8, "C": 9, "E": 6, "F": 4, "G": 6, "H": 11, "I": 7}
+MORE = ["J5", "D5"]
 COLUMNS = 6
+OVER_WEBSOCKETS = "## The same rows over WebSockets"
 
 
 def rows() -> dict[str, list[str]]:
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if re.match(r"\| [A-J]\d+ \|", line)
-    ]
-    return {row[0]: row for row in cells}
+    """Those of all sections but the one on WebSockets, by their names."""
+    before, _, after = PAGE.read_text(encoding="utf-8").partition(OVER_WEBSOCKETS)
+    return {row[0]: row for row in table(before + after[after.index("\n## ") :])}
+
+
+def table(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if re.match(r"\| [A-J]\d+(, [A-J]\d+)* \|", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_every_row_is_there_in_order() -> None:
@@ -39,6 +43,18 @@ def test_a_row_is_tested_in_the_files_it_names_or_open_with_its_reason() -> None
             wrong.append(f"{row}: no file, nothing reached, or no word on the plain server")
         wrong += [f"{row}: {file} does not know it" for file in files if not is_known(row, HERE / file)]
     assert wrong == []
+
+
+def test_a_row_over_websockets_is_one_of_the_others_and_tested_in_the_file_it_names() -> None:
+    _, _, after = PAGE.read_text(encoding="utf-8").partition(OVER_WEBSOCKETS)
+    section = table(after[: after.index("\n## ")])
+    assert len(section) > 20
+    for names, _fault, asked, reached, test in section:
+        assert asked
+        assert reached
+        for row in names.split(", "):
+            assert row in rows()
+            assert [is_known(row, HERE / file) for file in re.findall(r"`(test_\w+\.py)`", test)] == [True], row
 
 
 def is_known(row: str, file: Path) -> bool:
