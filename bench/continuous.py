@@ -1,60 +1,54 @@
-"""What continuous batches cost and gain: `python -m bench.continuous` writes its tables into docs/performance.md.
+"""Four ways to batch a model that generates, under one load: `bench.batching` starts it where the model can run.
 
-The load: 64 requests for 8 to 256 tokens, mostly few, over 2 seconds or all at once, on the built-in model. Median of
-five, by the clock. The cost alone: a step that computes nothing, and 256 callers that read; a rate per second of CPU of
-the whole process.
+`python -m bench.continuous tiny_steps 64 2` prints, as JSON, what 64 requests over 2 seconds came to. They ask for 8 to
+256 tokens, mostly few: the logarithm of the number is uniform. Each round has other numbers, the same for every way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import statistics
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
 
 import uvloop
 
-from bench.batching import PAGE, ROUNDS, write
-from bench.tiny_steps import Steps, load
-from headrace.batching import batch
-from headrace.batching.continuous import continuous_batch
+from headrace.batching import Slot, Slots, batch, continuous_batch
 from headrace.batching.run import DONE
-from headrace.batching.slots import Slots
 
-BEGIN = "<!-- begin: python -m bench.continuous -->\n"
-END = "<!-- end: python -m bench.continuous -->"
+T = TypeVar("T")
 
-REQUESTS = 64
-SECONDS = 2.0
+ROUNDS = 5
 SHORTEST, LONGEST = 8, 256
 PLACES = 16
 PROMPT = [1, *range(100, 116)]
+WAYS = ("alone", "static", "dynamic", "continuous")
 
-CALLERS = 256
-STEPS = 4_000
+
+class Steps(Protocol):
+    """A model that works on the rows of a pool."""
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> list[int]:
+        """Reads prompts of one length into the next rows; their first tokens."""
+
+    def step(self) -> list[int]:
+        """The next token of each row."""
+
+    def drop(self, row: int) -> None:
+        """Ends a sequence; the last one has its row then."""
 
 
 class Ways:
-    """Four ways to run the same model."""
+    """The ways to use such a model."""
 
-    def __init__(self, model: Any) -> None:
-        self._steps = Steps(model, PLACES)
-
-    def _together(self, lengths: Sequence[int]) -> Iterator[list[int | None]]:
-        """Tokens for a batch; None where a member is through. Only those that are not are computed."""
-        places, made = zip(*(self._steps.join(PROMPT) for _ in lengths), strict=True)
-        try:
-            yield list(made)
-            for number in range(1, max(lengths)):
-                left = [n for n, length in enumerate(lengths) if length > number]
-                tokens = dict(zip(left, self._steps.step([places[n] for n in left]), strict=True))
-                yield [tokens.get(n) for n in range(len(lengths))]
-        finally:
-            for place in places:
-                self._steps.leave(place)
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
 
     @batch(max_batch_size=1)
     def alone(self, lengths: list[int]) -> Iterator[list[Any]]:
@@ -63,41 +57,59 @@ class Ways:
 
     @batch(max_batch_size=PLACES)
     def static(self, lengths: list[int]) -> Iterator[list[Any]]:
-        """Every batch is computed to its end in all its places, and its members get their tokens then."""
-        yield from list(self._together([max(lengths)] * len(lengths)))
+        """A batch is computed in all its rows until the longest member is through; then they are told."""
+        made = [self._steps.join([PROMPT] * len(lengths))]
+        made += [self._steps.step() for _ in range(1, max(lengths))]
+        for row in reversed(range(len(lengths))):
+            self._steps.drop(row)
+        for number, tokens in enumerate(made):
+            yield [token if number < length else DONE for token, length in zip(tokens, lengths, strict=True)]
 
     @batch(max_batch_size=PLACES)
     def dynamic(self, lengths: list[int]) -> Iterator[list[Any]]:
         """Members get their tokens as they are made, and end one by one; the next batch waits for the last."""
-        for step in self._together(lengths):
-            yield [DONE if token is None else token for token in step]
+        yield from self._together(lengths)
 
     @continuous_batch(max_batch_size=PLACES)
     def continuous(self, slots: Slots[int, int]) -> Iterator[None]:
-        """The places of those that end are taken at the next step."""
-        used: dict[Any, int] = {}
-        left: dict[Any, int] = {}
+        """Who waits takes the row of one that ends, at the next step."""
+        rows: list[Slot[int, int]] = []
         while True:
-            for slot in [each for each in used if each not in slots]:
-                self._steps.leave(used.pop(slot))
-            for slot in slots.joined:
-                used[slot], token = self._steps.join(PROMPT)
-                left[slot] = slot.request - 1
+            self._drop(rows, lambda slot: slot.over or slot.cancelled)
+            tokens = self._steps.step() if rows else []
+            if slots.joined:
+                rows += slots.joined
+                tokens += self._steps.join([PROMPT] * len(slots.joined))
+            for slot, token in zip(rows, tokens, strict=True):
                 slot.send(token)
-            going = [slot for slot in slots if slot not in slots.joined]
-            if going:
-                for slot, token in zip(going, self._steps.step([used[slot] for slot in going]), strict=True):
-                    slot.send(token)
-                    left[slot] -= 1
-            for slot in slots:
-                if not left[slot]:
+                slot.state = 1 + (slot.state or 0)
+                if slot.state == slot.request:
                     slot.finish()
             yield
+
+    def _together(self, lengths: Sequence[int]) -> Iterator[list[Any]]:
+        """A batch whose members leave their rows when they are through."""
+        rows = list(range(len(lengths)))
+        tokens = self._steps.join([PROMPT] * len(lengths))
+        for made in range(1, max(lengths) + 1):
+            step: list[Any] = [DONE] * len(lengths)
+            for member, token in zip(rows, tokens, strict=True):
+                step[member] = token
+            yield step
+            self._drop(rows, lambda member, made=made: lengths[member] == made)  # type: ignore[misc]
+            tokens = self._steps.step() if rows else []
+
+    def _drop(self, rows: list[T], over: Callable[[T], bool]) -> None:
+        for row in reversed(range(len(rows))):
+            if over(rows[row]):
+                self._steps.drop(row)
+                rows[row] = rows[-1]
+                rows.pop()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a load came to, in seconds."""
+    """What a load came to: rates per second, and seconds."""
 
     tokens: float
     requests: float
@@ -106,107 +118,46 @@ class Result:
     whole_mean: float
 
 
-async def put_under_load(call: Callable[[int], Any], over: float) -> Result:
-    """The load, over so many seconds, and what its callers saw."""
-    dice = random.Random(1)
-    lengths = [round(SHORTEST * (LONGEST / SHORTEST) ** dice.random()) for _ in range(REQUESTS)]
+async def put_under_load(call: Callable[[int], Any], lengths: Sequence[int], over: float) -> Result:
+    """The load, and what its callers saw."""
     first: list[float] = []
     whole: list[float] = []
 
     async def ask(number: int) -> None:
-        await asyncio.sleep(over * number / REQUESTS)
+        await asyncio.sleep(over * number / len(lengths))
         started, count = time.perf_counter(), 0
         async for _ in call(lengths[number]):
             count += 1
             if count == 1:
                 first.append(time.perf_counter() - started)
-            if count == lengths[number]:  # a static batch gives more
-                break
         assert count == lengths[number]
         whole.append(time.perf_counter() - started)
 
     started = time.perf_counter()
-    await asyncio.gather(*map(ask, range(REQUESTS)))
+    await asyncio.gather(*map(ask, range(len(lengths))))
     seconds = time.perf_counter() - started
     return Result(
         tokens=sum(lengths) / seconds,
-        requests=REQUESTS / seconds,
+        requests=len(lengths) / seconds,
         first_mean=statistics.mean(first),
-        first_p99=sorted(first)[-1],  # of 64, the 99th percentile is the last
+        first_p99=statistics.quantiles(first, n=100, method="inclusive")[-1],
         whole_mean=statistics.mean(whole),
     )
 
 
-def loads(over: float) -> str:
-    """The table of the load, over so many seconds."""
-    model = load()
-    when = f"over {over:g} s" if over else "at once"
-    table = (
-        f"| {REQUESTS} requests for {SHORTEST} to {LONGEST} tokens {when}, {PLACES} places "
-        "| tokens/s | requests/s | first token, mean | p99 | whole, mean |\n|---|--:|--:|--:|--:|--:|\n"
-    )
-    results: dict[str, list[Result]] = {}
-    for _ in range(ROUNDS):
-        for name in ("alone", "static", "dynamic", "continuous"):
-            results.setdefault(name, []).append(uvloop.run(put_under_load(getattr(Ways(model), name), over)))
-    names = {"alone": "one at a time", "static": "static batches", "dynamic": "`@batch`"}
-    for name, each in results.items():
-        tokens, requests, first, p99, whole = (
-            statistics.median(getattr(result, field) for result in each) for field in Result.__slots__
-        )
-        what = names.get(name, "`@continuous_batch`")
-        table += f"| {what} | {tokens:,.0f} | {requests:.1f} | {first:.2f} s | {p99:.2f} s | {whole:.2f} s |\n"
-    return table
-
-
-async def items(on_thread: bool) -> float:
-    """Items per second of CPU that steps deliver which compute nothing."""
-
-    def step(slots: Slots[int, int], number: int) -> None:
-        for slot in slots:
-            slot.send(number)
-        if number == STEPS:
-            for slot in slots:
-                slot.finish()
-
-    @continuous_batch(max_batch_size=CALLERS)
-    def on_a_thread(slots: Slots[int, int]) -> Iterator[None]:
-        for number in range(1, STEPS + 1):
-            step(slots, number)
-            yield
-
-    @continuous_batch(max_batch_size=CALLERS)
-    async def on_the_loop(slots: Slots[int, int]) -> AsyncIterator[None]:
-        for number in range(1, STEPS + 1):
-            step(slots, number)
-            yield
-
-    async def read(call: Any) -> int:
-        count = 0
-        async for _ in call:
-            count += 1
-        return count
-
-    started = time.process_time()
-    calls = [(on_a_thread if on_thread else on_the_loop)(number) for number in range(CALLERS)]
-    total = sum(await asyncio.gather(*map(read, calls)))
-    return total / (time.process_time() - started)
-
-
-def costs() -> str:
-    """The table of rates."""
-    table = "| `@continuous_batch`, items per second of CPU | median | lowest to highest | asked |\n|---|--:|--:|--:|\n"
-    for what, on_thread in ((f"{CALLERS} callers, on a thread", True), (f"{CALLERS} callers, on the loop", False)):
-        rates = [uvloop.run(items(on_thread)) for _ in range(ROUNDS)]
-        table += f"| {what} | {statistics.median(rates):,.0f} | {min(rates):,.0f} to {max(rates):,.0f} | 1,000,000 |\n"
-    return table
-
-
 def main() -> None:
-    """Prints the tables, and writes them into the page."""
-    tables = f"{loads(SECONDS)}\n{loads(0)}\n{costs()}"
-    print(tables)
-    write(PAGE, BEGIN, END, tables)
+    """Prints the results of each way, round by round."""
+    name, requests, over, *chosen = sys.argv[1:]
+    steps: Any = import_module(f"bench.{name}")
+    model = steps.load()
+    results: dict[str, list[Any]] = {way: [] for way in chosen or WAYS}
+    for number in range(ROUNDS):
+        dice = random.Random(number)
+        lengths = [round(SHORTEST * (LONGEST / SHORTEST) ** dice.random()) for _ in range(int(requests))]
+        for way, each in results.items():
+            ways = Ways(steps.Steps(model, PLACES, len(PROMPT) + LONGEST))
+            each.append(astuple(uvloop.run(put_under_load(getattr(ways, way), lengths, float(over)))))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""The built-in model, many sequences one step at a time: the keys and values of each lie in a slot of one large cache.
+"""The built-in model, many sequences one step at a time: the keys and values of each lie in a row of one pool.
 
-It uses the matrices that `headrace.engines.tiny.model` has prepared, and checks nothing: what it makes for one sequence
-is what that model makes (`python -m bench.tiny_steps` compares them).
+The rows in use are the first ones, so a step works on slices and copies nothing; a row that is dropped is filled with
+the last one. What it makes for one sequence is what `headrace.engines.tiny.model` makes, whose matrices it uses
+(`python -m bench.tiny_steps` compares them).
 
-In the shapes at the line ends: B sequences, S positions of the longest of them, D width, H heads, K key-value heads,
-G = H / K, E width of a head, F inner width, V vocabulary.
+In the shapes at the line ends: B sequences, T new tokens of each, S positions of the longest with them, D width,
+H heads, K key-value heads, G = H / K, E width of a head, F inner width, V vocabulary.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,84 +26,95 @@ def load() -> Llama:
 
 
 class Steps:
-    """Greedy steps of up to `places` sequences, each in a place of its own."""
+    """Greedy steps of up to `places` sequences of at most `longest` tokens each."""
 
-    def __init__(self, model: Llama, places: int) -> None:
+    def __init__(self, model: Llama, places: int, longest: int) -> None:
         config = model.config
-        shape = (config.layers, places, config.key_value_heads, config.positions, config.head_width)
-        self._model = model
+        shape = (config.layers, places, config.key_value_heads, longest, config.head_width)
+        self._model: Any = model
         self._keys = np.zeros(shape, np.float32)
         self._values = np.zeros(shape, np.float32)
         self._lengths = np.zeros(places, np.intp)
         self._last = np.zeros(places, np.intp)
-        self._free = list(range(places))  # a heap
+        self._count = 0
 
-    def join(self, ids: Sequence[int]) -> tuple[int, int]:
-        """Reads a prompt; the place of the sequence, and its first token."""
-        place, cache = heapq.heappop(self._free), KeyValueCache(self._model.config, len(ids))
-        token = int(self._model.forward(ids, cache).argmax())
-        self._keys[:, place, :, : len(ids)] = cache.keys
-        self._values[:, place, :, : len(ids)] = cache.values
-        self._lengths[place], self._last[place] = len(ids), token
-        return place, token
+    def join(self, prompts: Sequence[Sequence[int]]) -> list[int]:
+        """Reads prompts of one length into the next rows; their first tokens."""
+        rows = slice(self._count, self._count + len(prompts))
+        self._count, self._lengths[rows] = rows.stop, 0
+        return self._advance(rows, np.asarray(prompts))
 
-    def leave(self, place: int) -> None:
-        """Frees a place."""
-        heapq.heappush(self._free, place)
-        self._lengths[place] = 0
+    def step(self) -> list[int]:
+        """The next token of each row."""
+        rows = slice(self._count)
+        return self._advance(rows, self._last[rows, None])
 
-    def step(self, places: Sequence[int]) -> list[int]:
-        """The next token of each of these sequences."""
-        model: Any = self._model
-        config, at = model.config, np.asarray(places)
-        count = int(at.max()) + 1  # those between are computed too: a slice is no copy
-        positions = self._lengths[:count]
-        longest, each = int(positions.max()) + 1, np.arange(count)
-        turned = config.heads + config.key_value_heads
-        hidden = np.where(np.arange(longest) > positions[:, None], np.float32(-np.inf), np.float32(0))  # (B, S)
-        x = model._embedding[self._last[:count]]  # (B, D)
+    def drop(self, row: int) -> None:
+        """Ends a sequence; the last one has its row then."""
+        self._count = last = self._count - 1
+        length = self._lengths[last]
+        for pool in (self._keys, self._values):
+            pool[:, row, :, :length] = pool[:, last, :, :length]
+        self._lengths[row], self._last[row] = length, self._last[last]
+
+    def _advance(self, rows: slice, ids: Any) -> list[int]:
+        """Reads new tokens (B, T); the one that follows in each row."""
+        model, config = self._model, self._model.config
+        new, turned, heads = ids.shape[1], config.heads + config.key_value_heads, config.key_value_heads
+        positions = self._lengths[rows, None] + np.arange(new)  # (B, T)
+        longest, row = int(positions.max()) + 1, np.arange(rows.start or 0, rows.stop)[:, None]
+        hidden = np.where(np.arange(longest) > positions[..., None], np.float32(-np.inf), np.float32(0))  # (B, T, S)
+        x = model._embedding[ids].reshape(-1, config.width)  # (B T, D)
         for number, layer in enumerate(model._layers):
-            y = _normalized(x, config.epsilon) @ layer.attention_in  # (B, (H + 2K) E)
-            y = y.reshape(count, turned + config.key_value_heads, config.head_width)  # (B, H + 2K, E)
-            y.view(np.complex64)[:, :turned] *= model._turn[positions]
-            self._keys[number, each, :, positions] = y[:, config.heads : turned]
-            self._values[number, each, :, positions] = y[:, turned:]
-            keys, values = self._keys[number, :count, :, :longest], self._values[number, :count, :, :longest]
-            queries = y[:, : config.heads].reshape(count, config.key_value_heads, -1, config.head_width)  # (B, K, G, E)
-            scores = queries @ keys.transpose(0, 1, 3, 2)  # (B, K, G, S)
-            scores += hidden[:, None, None]
+            y = _normalized(x, config.epsilon) @ layer.attention_in  # (B T, (H + 2K) E)
+            y = y.reshape(*ids.shape, turned + heads, config.head_width)  # (B, T, H + 2K, E)
+            y.view(np.complex64)[:, :, :turned] *= model._turn[positions]
+            self._keys[number, row, :, positions] = y[:, :, config.heads : turned]
+            self._values[number, row, :, positions] = y[:, :, turned:]
+            keys, values = self._keys[number, rows, :, :longest], self._values[number, rows, :, :longest]
+            queries = y[:, :, : config.heads].transpose(0, 2, 1, 3)  # (B, H, T, E)
+            scores = queries.reshape(len(ids), heads, -1, config.head_width) @ keys.swapaxes(2, 3)  # (B, K, G T, S)
+            scores.reshape(len(ids), -1, new, longest)[...] += hidden[:, None]  # (B, H, T, S), the same memory
             scores -= scores.max(axis=-1, keepdims=True)
             np.exp(scores, out=scores)
             scores /= scores.sum(axis=-1, keepdims=True)
-            x += (scores @ values).reshape(count, -1) @ layer.attention_out  # (B, D)
-            y = _normalized(x, config.epsilon) @ layer.inner_in  # (B, 2F)
-            half, up = y[:, : config.inner_width], y[:, config.inner_width :]  # (B, F)
-            x += ((np.tanh(half) + 1.0) * half * up) @ layer.inner_out  # (B, D)
-        tokens = (_normalized(x, config.epsilon) @ model._output).argmax(axis=1)  # (B,)
-        self._lengths[at] += 1
-        self._last[at] = tokens[at]
-        return tokens[at].tolist()  # type: ignore[no-any-return]
+            mixed = (scores @ values).reshape(len(ids), config.heads, new, -1).swapaxes(1, 2)  # (B, T, H, E)
+            x += mixed.reshape(len(x), -1) @ layer.attention_out  # (B T, D)
+            y = _normalized(x, config.epsilon) @ layer.inner_in  # (B T, 2F)
+            half, up = y[:, : config.inner_width], y[:, config.inner_width :]  # (B T, F)
+            x += ((np.tanh(half) + 1.0) * half * up) @ layer.inner_out  # (B T, D)
+        ends = np.ascontiguousarray(x[new - 1 :: new])  # (B, D)
+        self._lengths[rows] += new
+        self._last[rows] = (_normalized(ends, config.epsilon) @ model._output).argmax(axis=1)  # (B,)
+        return self._last[rows].tolist()  # type: ignore[no-any-return]
 
 
 def main() -> None:
     """Compares the tokens of sequences that come and go with those of the model alone."""
     model, prompts = load(), [[1, *range(20 + n, 30 + 3 * n)] for n in range(6)]
-    steps, places, made = Steps(model, 4), [], []
-    for round_number in range(30):
-        if round_number % 4 == 0 and len(made) < 6 and len(places) < 4:
-            place, token = steps.join(prompts[len(made)])
-            places.append((place, len(made)))
-            made.append([token])
-        for (_, which), token in zip(places, steps.step([place for place, _ in places]), strict=True):
+    prompts += [list(reversed(prompt)) for prompt in prompts]  # two of each length join together
+    steps, rows, made = Steps(model, 4, 100), list[int](), list[list[int]]()
+    for number in range(60):
+        if number % 7 == 0 and len(made) < 6 and len(rows) < 3:
+            which = len(made)
+            rows += [which, which + 1]
+            pair = [prompts[which // 2], prompts[which // 2 + 6]]
+            made += [[token] for token in steps.join(pair)]
+        for which, token in zip(rows, steps.step(), strict=True):
             made[which].append(token)
-        if len(made[places[0][1]]) > 12:
-            steps.leave(places.pop(0)[0])
-    for prompt, tokens in zip(prompts, made, strict=False):
-        cache, pending, alone = KeyValueCache(model.config, 200), prompt, []
+        if number % 5 == 0 and rows and len(made[rows[0]]) > 12:
+            steps.drop(0)
+            rows[0] = rows[-1]
+            rows.pop()
+        if not rows:
+            break
+    for which, tokens in enumerate(made):
+        prompt = prompts[which // 2 + 6 * (which % 2)]
+        cache, pending, alone = KeyValueCache(model.config, 200), prompt, list[int]()
         for _ in tokens:
             pending = [int(model.forward(pending, cache).argmax())]
             alone += pending
-        assert alone == tokens, (alone, tokens)
+        assert alone == tokens, (which, alone, tokens)
     print(f"{sum(map(len, made))} tokens of {len(made)} sequences are those of the model alone")
 
 

@@ -555,7 +555,7 @@ async def test_nothing_is_left_of_an_instance_when_its_callers_are_through(kind:
     abandoned = model.decode(1000)
     del abandoned
     died = weakref.ref(model)
-    await until(lambda: threading.active_count() == before and asyncio.all_tasks() == tasks)
+    await until(lambda: threading.active_count() <= before and asyncio.all_tasks() == tasks)
     del model
     await asyncio.sleep(0)
     gc.collect()
@@ -681,7 +681,7 @@ def test_an_event_loop_that_ends_closes_the_generator(kind: Any) -> None:
     for thread in threading.enumerate():
         if thread.name == "headrace-Threaded.decode":
             thread.join(10)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert model.closed if kind is Ticking else model.closed.is_set()
 
 

@@ -122,3 +122,20 @@ def test_after_the_head_the_library_has_no_limit(clock: Clock) -> None:
     remaining.answered = True
     assert dict(remaining) == {"connect": None, "read": None, "write": None, "pool": None}
     assert len(remaining) == 4
+
+
+def test_what_was_said_begins_the_silence_anew(clock: Clock) -> None:
+    patience = Patience(Timeout(first_item=10), clock)
+    wait(patience, clock, 9)
+    patience.said()
+    clock.time += 20  # nobody waits
+    assert patience.left == 10
+    with patience.waiting():
+        clock.time += 4
+        assert patience.left == 6
+        patience.said()
+        clock.time += 3
+        assert patience.left == 7
+    assert patience.left == 7
+    wait(patience, clock, 2)
+    assert patience.left == 5

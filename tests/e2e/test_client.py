@@ -238,10 +238,10 @@ def test_an_error_of_the_users_own_is_found_by_its_code(trials: Served, kind: st
 
 @both
 def test_a_code_that_nobody_knows_keeps_what_was_told(trials: Served, kind: str) -> None:
-    error = read(kind, url(trials), "fails", {"retries": 0}, after=0, how="busy").error
+    error = read(kind, url(trials), "fails", {"retries": 0}, after=0, how="odd").error
     assert type(error) is StreamError
-    assert (error.code, error.status, error.retryable) == ("model_busy", 429, True)
-    assert error.message == "all slots are taken"
+    assert (error.code, error.status, error.retryable) == ("known_to_nobody", 429, True)
+    assert error.message == "nobody expected this"
 
 
 @both

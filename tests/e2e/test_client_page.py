@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from served import REPOSITORY, Serve
 
+from headrace.client.conversation import AsyncConversation
+from headrace.client.conversation_sync import Conversation
 from headrace.client.request import STREAMING
 from headrace.client.statistics import Statistics
 from headrace.client.sync import Client, Stream
@@ -26,10 +28,16 @@ class Poet:
     async def write(self, topic: str, lines: int = 4) -> AsyncIterator[str]:
         for i in range(lines):
             yield f"{topic} {i}\\n"
+
+    @endpoint
+    async def echo(self, words: AsyncIterator[str], lines: int) -> AsyncIterator[str]:
+        async for word in words:
+            for i in range(lines):
+                yield f"{word} {i}\\n"
 """
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=["first", "async", "options"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=["first", "async", "conversation", "options"])
 def test_the_programs_run_and_print_the_poem(serve: Serve, tmp_path: Path, program: str) -> None:
     (tmp_path / "app.py").write_text(APP)
     served = serve("app.py", folder=tmp_path)
@@ -49,6 +57,10 @@ def test_the_page_names_what_there_is() -> None:
     for name in ("id", "header", "footer", "stats", "collect", "text", "save"):
         assert f"`stream.{name}" in PAGE
         assert hasattr(Stream, name)
+    for name in ("send", "finish_input"):
+        assert f"`conversation.{name}(" in PAGE
+        assert hasattr(AsyncConversation, name)
+        assert hasattr(Conversation, name)
     for name in Statistics.__dataclass_fields__:
         assert f"`{name}`" in PAGE
     for name in STREAMING:

@@ -96,7 +96,8 @@ def test_an_item_of_the_wrong_type_is_told_with_its_number(trials: Served) -> No
     first, failure = lines(body)
     assert first == {"item": {"text": "right", "number": 1}}
     assert failure["error"]["code"] == "invalid_item"
-    assert failure["error"]["message"].startswith("item 2 is dict, expected Token")
+    assert failure["error"]["message"].startswith("HR08 item 2 is dict, expected Token")
+    assert re.search(r"\(tests/e2e/trials.py:\d+, Trials.wrong_item\)$", failure["error"]["message"])
 
 
 def test_an_answer_that_gathers_too_much_fails_with_advice(serve: Serve) -> None:

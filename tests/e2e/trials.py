@@ -27,6 +27,14 @@ class ModelBusy(StreamError):
     retryable = True
 
 
+class Odd(StreamError):
+    """Something that no reader has a class for."""
+
+    code = "known_to_nobody"
+    status = 429
+    retryable = True
+
+
 @service
 class Trials:
     def __init__(self) -> None:
@@ -67,6 +75,8 @@ class Trials:
             yield f"{n} "
         if how == "busy":
             raise ModelBusy("all slots are taken")
+        if how == "odd":
+            raise Odd("nobody expected this")
         if how == "exit":
             raise SystemExit(7)
         raise RuntimeError("the secret is 4711")

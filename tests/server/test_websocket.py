@@ -84,6 +84,30 @@ async def test_an_endpoint_without_arguments_waits_for_none(app: Application) ->
     assert [each.get("item") for each in session.objects] == [3, 7, None]
 
 
+@pytest.mark.parametrize(
+    ("path", "messages", "items"),
+    [
+        ("/sum", ["{}", '{"item": 3}', '{"item": 4}', '{"end": {}}'], [3, 7]),
+        ("/count", ['{"to": 1}'], ["0 "]),
+        ("/count?to=1", [], ["0 "]),
+    ],
+)
+async def test_a_client_may_announce_that_its_first_message_carries_the_arguments(
+    app: Application, path: str, messages: list[str], items: list[Any]
+) -> None:
+    session = await talk(app, path, *messages, subprotocols=["headrace.v1", "headrace.arguments"])
+    assert session.accepted is not None
+    assert session.accepted["subprotocol"] == "headrace.v1"
+    assert [each["item"] for each in session.objects[:-1]] == items
+    assert session.closed == (1000, "")
+
+
+async def test_announced_arguments_that_an_endpoint_does_not_have_are_refused(app: Application) -> None:
+    announced = ["headrace.v1", "headrace.arguments"]
+    session = await talk(app, "/sum", '{"item": 3}', '{"end": {}}', subprotocols=announced)
+    assert end_of(session)["error"]["code"] == "invalid_arguments"
+
+
 async def test_a_body_of_bytes_is_the_first_binary_message(app: Application) -> None:
     assert (await talk(app, "/length", b"abc")).said == ["3"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from headrace.client.steps import Close, Head, Look, Operation, Pause, Receive, Send, Steps, T
+from headrace.client.steps import Close, Head, Look, Operation, Pause, Receive, Say, Send, Steps, T
 
 NDJSON = Head(200, {"content-type": "application/x-ndjson", "headrace-stream-id": "s_1"}, framed=True)
 
@@ -43,7 +43,7 @@ class Script:
         if isinstance(operation, Pause):
             self.time += operation.seconds
             return None, None
-        assert isinstance(operation, (Look, Send, Receive))
+        assert isinstance(operation, (Look, Send, Receive, Say))
         answer = self._answers.pop(0)
         if isinstance(answer, tuple):
             seconds, answer = answer

@@ -99,7 +99,7 @@ class Patience:
 
     def _silent(self) -> float:
         """Seconds of waiting since the last item, or since the caller said something, whichever was later."""
-        waited = 0.0 if self._said > self._counted else self._waited
+        waited = 0.0 if self._said >= self._counted else self._waited
         return waited if self._since is None else waited + self._clock() - max(self._since, self._said)
 
     def item(self) -> None:

@@ -6,7 +6,6 @@ No redirect is followed, as none is for streams: credentials and arguments are f
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 
 import httpx2
@@ -23,8 +22,8 @@ from headrace.wire.websocket import ARGUMENTS_FIRST, BINARY, SUBPROTOCOL, TEXT, 
 PING_SECONDS = 20.0
 """Between two pings, which keep proxies from taking a silent connection for a dead one."""
 
-LEAVES_WITHIN = 0.5
-"""Seconds that a server has for the close frame that answers ours, before the connection is cut."""
+LEAVES_WITHIN = 0.2
+"""Seconds for the close frame that answers ours, before the connection is cut: it stands behind all unread items."""
 
 
 class WebSockets:
@@ -47,7 +46,6 @@ class WebSockets:
             # A server that works on what it heard does not read on, and the ping waits with the rest. It is not
             # dead: whether it is too slow, the timeouts of the conversation decide.
             ping_timeout=None,
-            close_timeout=LEAVES_WITHIN,
             max_size=MAX_RECORD,
             ssl=self._tls(send.request.url),
         )
@@ -76,7 +74,7 @@ class WebSockets:
     async def aclose(self) -> None:
         """See `Sockets.aclose`."""
         for connection in list(self._open):
-            await connection.close()
+            await _close(connection)
 
     def _tls(self, url: str) -> ssl.SSLContext | None:
         if not url.startswith("https:"):
@@ -132,13 +130,20 @@ class NetworkSocket:
     async def aclose(self) -> None:
         """See `Socket.aclose`."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._connection.close())
-                with contextlib.suppress(WebSocketException):  # closed; or another task reads on
-                    while True:
-                        await self._connection.recv()  # the answer to the close frame stands behind all that
+            await _close(self._connection)
         finally:
             self._opened.discard(self._connection)
+
+
+async def _close(connection: ClientConnection) -> None:
+    try:
+        async with asyncio.timeout(LEAVES_WITHIN):  # also where the close frame cannot leave, behind what is unheard
+            await connection.close()
+    except TimeoutError:
+        pass
+    finally:
+        connection.transport.abort()
+    await connection.wait_closed()
 
 
 def _head(response: Response) -> Head:
