@@ -15,39 +15,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import uvloop
 
-from headrace.batching import Slot, Slots, batch, continuous_batch
+from bench.rows import Rows
+from headrace.batching import Slots, batch, continuous_batch
 from headrace.batching.run import DONE
-
-T = TypeVar("T")
 
 ROUNDS = 5
 SHORTEST, LONGEST = 8, 256
-PLACES = 16
+PLACES = 32
 PROMPT = [1, *range(100, 116)]
 WAYS = ("alone", "static", "dynamic", "continuous")
-
-
-class Steps(Protocol):
-    """A model that works on the rows of a pool."""
-
-    def join(self, prompts: Sequence[Sequence[int]]) -> list[int]:
-        """Reads prompts of one length into the next rows; their first tokens."""
-
-    def step(self) -> list[int]:
-        """The next token of each row."""
-
-    def drop(self, row: int) -> None:
-        """Ends a sequence; the last one has its row then."""
 
 
 class Ways:
     """The ways to use such a model."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Rows) -> None:
         self._steps = steps
 
     @batch(max_batch_size=1)
@@ -58,12 +44,13 @@ class Ways:
     @batch(max_batch_size=PLACES)
     def static(self, lengths: list[int]) -> Iterator[list[Any]]:
         """A batch is computed in all its rows until the longest member is through; then they are told."""
-        made = [self._steps.join([PROMPT] * len(lengths))]
+        members = range(len(lengths))
+        made = [self._steps.join(members, [PROMPT] * len(lengths))]
         made += [self._steps.step() for _ in range(1, max(lengths))]
-        for row in reversed(range(len(lengths))):
-            self._steps.drop(row)
+        for member in members:
+            self._steps.drop(member)
         for number, tokens in enumerate(made):
-            yield [token if number < length else DONE for token, length in zip(tokens, lengths, strict=True)]
+            yield [token if number < lengths[member] else DONE for member, token in tokens]
 
     @batch(max_batch_size=PLACES)
     def dynamic(self, lengths: list[int]) -> Iterator[list[Any]]:
@@ -73,14 +60,14 @@ class Ways:
     @continuous_batch(max_batch_size=PLACES)
     def continuous(self, slots: Slots[int, int]) -> Iterator[None]:
         """Who waits takes the row of one that ends, at the next step."""
-        rows: list[Slot[int, int]] = []
+        steps = self._steps
         while True:
-            self._drop(rows, lambda slot: slot.over or slot.cancelled)
-            tokens = self._steps.step() if rows else []
+            for slot in [slot for slot in steps.names if slot.over or slot.cancelled]:
+                steps.drop(slot)
+            tokens = steps.step()
             if slots.joined:
-                rows += slots.joined
-                tokens += self._steps.join([PROMPT] * len(slots.joined))
-            for slot, token in zip(rows, tokens, strict=True):
+                tokens += steps.join(slots.joined, [PROMPT] * len(slots.joined))
+            for slot, token in tokens:
                 slot.send(token)
                 slot.state = 1 + (slot.state or 0)
                 if slot.state == slot.request:
@@ -89,22 +76,15 @@ class Ways:
 
     def _together(self, lengths: Sequence[int]) -> Iterator[list[Any]]:
         """A batch whose members leave their rows when they are through."""
-        rows = list(range(len(lengths)))
-        tokens = self._steps.join([PROMPT] * len(lengths))
-        for made in range(1, max(lengths) + 1):
-            step: list[Any] = [DONE] * len(lengths)
-            for member, token in zip(rows, tokens, strict=True):
-                step[member] = token
-            yield step
-            self._drop(rows, lambda member, made=made: lengths[member] == made)  # type: ignore[misc]
-            tokens = self._steps.step() if rows else []
-
-    def _drop(self, rows: list[T], over: Callable[[T], bool]) -> None:
-        for row in reversed(range(len(rows))):
-            if over(rows[row]):
-                self._steps.drop(row)
-                rows[row] = rows[-1]
-                rows.pop()
+        tokens = self._steps.join(range(len(lengths)), [PROMPT] * len(lengths))
+        for number in range(1, max(lengths) + 1):
+            made: list[Any] = [DONE] * len(lengths)
+            for member, token in tokens:
+                made[member] = token
+                if lengths[member] == number:
+                    self._steps.drop(member)
+            yield made
+            tokens = self._steps.step()
 
 
 @dataclass(frozen=True, slots=True)

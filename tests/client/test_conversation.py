@@ -9,6 +9,11 @@ import pytest
 
 from headrace.client.aio import AsyncClient
 from headrace.client.conversation import AsyncConversation
+from headrace.client.dialogue import dialogue
+from headrace.client.protocol import Caller
+from headrace.client.request import Options
+from headrace.client.sockets import Socket
+from headrace.client.steps import Head, Send
 from headrace.client.timeouts import Timeout
 from headrace.errors import (
     ConnectionFailed,
@@ -23,7 +28,8 @@ from headrace.services.decorators import endpoint, service
 from headrace.testing.server import serving
 from headrace.wire.annotations import Stream
 from headrace.wire.events import Footer, Header
-from headrace.wire.stream_types import stream_types
+from headrace.wire.stream_types import StreamTypes, stream_types
+from headrace.wire.websocket import TEXT, frame
 
 WITHIN = 5.0
 
@@ -183,19 +189,6 @@ async def test_leaving_the_block_stops_the_work() -> None:
             await chat.send("b")
 
 
-async def test_a_block_that_is_cancelled_while_it_is_entered_leaves_nothing_behind() -> None:
-    types = stream_types(str, header_type=str, footer_type=int)
-    async with serving(Talker) as client, asyncio.timeout(WITHIN):
-        conversation = client.with_options(types=types).connect("listens_first")
-        entering = asyncio.ensure_future(conversation.__aenter__())
-        while not conversation.id:
-            await asyncio.sleep(0)
-        entering.cancel()
-        await asyncio.wait({entering})
-        assert entering.cancelled()
-        assert (await client.call("running_now")) == 0
-
-
 async def test_an_application_that_is_stopped_breaks_its_conversations_off() -> None:
     async with asyncio.timeout(WITHIN):
         client = await AsyncClient(app=Application(Talker)).__aenter__()
@@ -225,3 +218,75 @@ async def test_a_transport_of_the_http_library_carries_no_conversation() -> None
         with pytest.raises(RuntimeError, match="carries no WebSockets; give it the server's address"):
             async with client.connect("parrot"):
                 raise AssertionError("entered")
+
+
+# -- one connection, seen from behind
+
+
+class Line:
+    """A connection that takes nothing, and on which one task at a time may receive."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+        self.frames: list[bytes] = []
+        self.came = asyncio.Event()
+        self.closed = False
+
+    async def send(self, message: str | bytes) -> None:
+        raise httpx2.WriteError("closed")
+
+    async def receive(self) -> bytes:
+        assert not self.waiting.is_set(), "two tasks receive"
+        self.waiting.set()
+        try:
+            await self.came.wait()
+        finally:
+            self.waiting.clear()
+        return self.frames.pop(0)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Lines:
+    """Opens this one."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+
+    async def open(self, send: Send) -> tuple[Head, Socket]:
+        return Head(101, {"sec-websocket-protocol": "headrace.v1"}, framed=True), self.line
+
+    async def aclose(self) -> None: ...
+
+
+def conversation(line: Line, types: StreamTypes) -> AsyncConversation:
+    caller = Caller("http://here", Options(types=types), asyncio.get_running_loop().time)
+    return AsyncConversation(dialogue(caller, "x", {}), Lines(line))
+
+
+async def test_who_cannot_send_waits_for_the_one_who_reads_why() -> None:
+    line = Line()
+    async with asyncio.timeout(WITHIN), conversation(line, stream_types(str)) as chat:
+        reading = asyncio.ensure_future(anext(chat))
+        await line.waiting.wait()
+        sending = asyncio.ensure_future(chat.send("a"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        line.frames = [frame(TEXT, b'{"error":{"code":"internal"}}')]
+        line.came.set()
+        for task in (reading, sending):
+            with pytest.raises(InternalError):
+                await task
+    assert line.closed
+
+
+async def test_a_block_that_is_not_entered_closes_its_connection() -> None:
+    line = Line()
+    entering = asyncio.ensure_future(conversation(line, stream_types(str, header_type=str)).__aenter__())
+    async with asyncio.timeout(WITHIN):
+        await line.waiting.wait()
+        entering.cancel()
+        await asyncio.wait({entering})
+    assert entering.cancelled()
+    assert line.closed

@@ -128,14 +128,21 @@ async def test_what_does_not_speak_http_is_a_protocol_error(said: bytes, match: 
 
 
 async def test_a_handshake_has_the_time_to_connect() -> None:
+    over = asyncio.Event()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
+        await reader.read()  # until the client leaves
         writer.close()
+        await writer.wait_closed()
+        over.set()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
+        began = asyncio.get_running_loop().time()
         with pytest.raises(httpx2.ConnectTimeout):
             await WebSockets(verify=True).open(send(f"http://127.0.0.1:{port}/x", connect=0.05))
+        assert asyncio.get_running_loop().time() - began < 1
+        await asyncio.wait_for(over.wait(), WITHIN)
 
 
 async def test_leaving_ends_a_connection_whose_other_end_says_nothing() -> None:
