@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_the_readme_shows_five_of_them() -> None:
 def test_the_example_of_the_readme_is_twelve_lines_long() -> None:
     code = [line for line in blocks(README, "python")[0].splitlines() if line]
     assert len(code) <= 12
+
+
+def test_the_client_of_the_readme_reads_its_service(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(blocks(README, "python")[0])
+    served = serve("app.py", folder=tmp_path)
+    program = blocks(README, "python")[1].replace("localhost:8000", f"127.0.0.1:{served.port}")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "rain 0\nrain 1\n"
+
+
+def test_the_service_of_the_readme_calls_the_other_one(serve: Serve, tmp_path: Path) -> None:
+    poet, _, shouting = blocks(README, "python")
+    (tmp_path / "app.py").write_text(f"{poet}\nfrom headrace import Handle, depends\n\n\n{shouting}")
+    served = serve("app.py", folder=tmp_path)
+    assert served.post("/shout", {"topic": "rain"})[2] == b"RAIN 0\nRAIN 1\n"
 
 
 @pytest.mark.parametrize("page", ["docs/quickstart.md"])
