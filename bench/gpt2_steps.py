@@ -1,6 +1,7 @@
 """A small GPT-2 of Hugging Face, many sequences one step at a time.
 
-Runs in an environment with torch and transformers. The weights are random: the time is that of any such model.
+Runs in an environment with torch and transformers. The weights are random: the time is that of any such model. What it
+makes for one sequence is what `generate` makes (`python -m bench.gpt2_steps` compares them).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache, GPT2Config, GPT2LMHeadModel
 
-from bench.rows import Rows
+from bench.rows import Rows, compare
 
 
 def load() -> GPT2LMHeadModel:
@@ -78,7 +79,14 @@ class Steps(Rows, Cache):  # type: ignore[misc]
 
 
 def _attend(
-    _: Any, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, sees: torch.Tensor, *, groups: Any, **__: Any
+    _: Any,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    sees: torch.Tensor,
+    *,
+    groups: Any,
+    **__: Any,
 ) -> Any:
     """Attention, group by group: [rows, tokens, head, width], and no weights."""
     mixed = [
@@ -88,3 +96,24 @@ def _attend(
         for _, rows, size in groups
     ]
     return torch.cat(mixed).transpose(1, 2).contiguous(), None
+
+
+def main() -> None:
+    """Compares what rows make with what the model makes."""
+    model = load()
+    steps = Steps(model, 20, 60)
+    plain = GPT2LMHeadModel(GPT2Config(**{**model.config.to_dict(), "attn_implementation": "sdpa"})).eval()
+    plain.load_state_dict(model.state_dict())
+
+    def alone(prompt: list[int], count: int) -> list[int]:
+        ids = torch.tensor([prompt])
+        made = plain.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, pad_token_id=0
+        )
+        return made[0, len(prompt) :].tolist()  # type: ignore[no-any-return]
+
+    compare(steps, alone)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,14 @@
 """The rows of a pool of keys and values, one for each sequence that a model advances step by step.
 
 The rows in use are the first ones, so a step works on slices and copies nothing. They stand in groups, the longest
-sequences in the first: a group is only computed as far as its own longest one reaches. When a sequence ends, the
-longest of each later group moves up, and the last row of all is free.
+sequences in the first: attention looks only as far back as the longest one of a group reaches. When a sequence ends,
+the longest of each later group moves up, and the last row of all is free.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,20 @@ class Rows(ABC):
         self.names.pop()
 
     def groups(self, rows: slice) -> list[tuple[slice, slice, int]]:
-        """Of some of the rows: each group, where it is among them, and how far its longest sequence reaches."""
-        begins = [rows.start, *range((rows.start // GROUP + 1) * GROUP, rows.stop, GROUP), rows.stop]
-        return [
-            (slice(begin, end), slice(begin - rows.start, end - rows.start), int(self.lengths[begin:end].max()))
-            for begin, end in zip(begins, begins[1:], strict=False)
-        ]
+        """Of some of the rows: each group, where it is among them, and how far its longest sequence reaches.
+
+        Groups that reach equally far are one.
+        """
+        groups: list[tuple[slice, slice, int]] = []
+        begin, first = rows.start, rows.start
+        while begin < rows.stop:
+            end = min((begin // GROUP + 1) * GROUP, rows.stop)
+            longest = int(self.lengths[begin:end].max())
+            if groups and groups[-1][2] == longest:
+                begin = groups.pop()[0].start
+            groups.append((slice(begin, end), slice(begin - first, end - first), longest))
+            begin = end
+        return groups
 
     @abstractmethod
     def compute(self, rows: slice, ids: Any) -> Any:
@@ -77,3 +85,27 @@ class Rows(ABC):
         for each in (self.names, self.lengths, self.last):
             each[target] = each[source]  # type: ignore[index]
         return source
+
+
+def compare(steps: Rows, alone: Callable[[list[int], int], list[int]]) -> None:
+    """Compares the tokens of 40 sequences that come and go, at most 20 at a time, with those of the model alone.
+
+    Args:
+        steps: with at least 20 places, for sequences of 60 tokens.
+        alone: makes so many tokens after a prompt, without rows.
+    """
+    made, left = dict[int, list[int]](), list(range(40))
+    prompts = {name: [1, *range(20 + name, 30 + name + name // 2 % 3)] for name in left}
+    lengths = {name: 5 + 11 * name % 37 for name in left}
+    while left or steps.names:
+        tokens = steps.step()
+        if left and len(steps.names) < 19:
+            pair, left = left[:2], left[2:]  # two of one length join together
+            tokens += steps.join(pair, [prompts[name] for name in pair])
+        for name, token in tokens:
+            made.setdefault(name, []).append(token)
+            if len(made[name]) == lengths[name]:
+                steps.drop(name)
+    for name, found in made.items():
+        assert found == alone(prompts[name], lengths[name]), name
+    print(f"{sum(lengths.values())} tokens of {len(made)} sequences are those of the model alone")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.rows import Rows
+from bench.rows import Rows, compare
 from headrace.engines.tiny.checkpoint import read_config, read_tensors
 from headrace.engines.tiny.engine import CHECKPOINT
 from headrace.engines.tiny.model import KeyValueCache, Llama, _normalized
@@ -56,10 +56,14 @@ class Steps(Rows):
             keys[row, :, positions] = y[:, :, config.heads : turned]
             values[row, :, positions] = y[:, :, turned:]
             queries = y[:, :, : config.heads].swapaxes(1, 2)  # (B, H, T, E)
-            mixed = np.concatenate([
-                _attend(queries[those], keys[group, :, :longest], values[group, :, :longest], hidden[those, :, :longest])
-                for group, those, longest in groups
-            ])  # (B, T, H E)
+            mixed = np.concatenate(
+                [
+                    _attend(
+                        queries[those], keys[group, :, :longest], values[group, :, :longest], hidden[those, :, :longest]
+                    )
+                    for group, those, longest in groups
+                ]
+            )  # (B, T, H E)
             x += mixed.reshape(len(x), -1) @ layer.attention_out  # (B T, D)
             y = _normalized(x, config.epsilon) @ layer.inner_in  # (B T, 2F)
             half, up = y[:, : config.inner_width], y[:, config.inner_width :]  # (B T, F)
@@ -81,27 +85,17 @@ def _attend(queries: Any, keys: Any, values: Any, hidden: Any) -> Any:
 
 
 def main() -> None:
-    """Compares the tokens of sequences that come and go with those of the model alone."""
-    model, made, left = load(), dict[int, list[int]](), list(range(40))
-    prompts = {name: [1, *range(20 + name, 30 + name + name // 2 % 3)] for name in left}
-    lengths = {name: 5 + 11 * name % 37 for name in left}
-    steps = Steps(model, 20, 100)
-    while left or steps.names:
-        tokens = steps.step()
-        if left and len(steps.names) < 19:
-            pair, left = left[:2], left[2:]  # two of one length join together
-            tokens += steps.join(pair, [prompts[name] for name in pair])
-        for name, token in tokens:
-            made.setdefault(name, []).append(token)
-            if len(made[name]) == lengths[name]:
-                steps.drop(name)
-    for name, tokens_of in made.items():
-        cache, pending, alone = KeyValueCache(model.config, 200), prompts[name], list[int]()
-        for _ in tokens_of:
+    """Compares what rows make with what the model makes."""
+    model = load()
+
+    def alone(prompt: list[int], count: int) -> list[int]:
+        cache, pending, made = KeyValueCache(model.config, 60), prompt, list[int]()
+        for _ in range(count):
             pending = [int(model.forward(pending, cache).argmax())]
-            alone += pending
-        assert alone == tokens_of, (name, alone, tokens_of)
-    print(f"{sum(map(len, made.values()))} tokens of {len(made)} sequences are those of the model alone")
+            made += pending
+        return made
+
+    compare(Steps(model, 20, 60), alone)
 
 
 if __name__ == "__main__":
