@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ class Place(Protocol):
         ...
 
 
-class Member:
+class Member(ABC):
     """One call in a batch.
 
     Attributes:
@@ -68,17 +69,17 @@ class Member:
         """Whether it still takes items."""
         return not (self._ended or self.cancelled)
 
+    @abstractmethod
     def send(self, value: Any) -> None:
         """Gives it an item, or its answer. It must be live, as for `finish` and `fail`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> None:
         """There is nothing more for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, error: BaseException) -> None:
         """It ends with this error, raised after all that was sent before."""
-        raise NotImplementedError
 
     def leave(self) -> None:
         """Its caller does not wait any more; nothing, if it has ended. Called on the event loop."""
