@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
 import anyio
 import anyio.to_thread
@@ -15,6 +15,7 @@ import httpx2
 
 from headrace.client.arguments import Upload
 from headrace.client.asgi import AsgiTransport
+from headrace.client.configured import Configured
 from headrace.client.connections import address, asynchronous, incoming, outgoing
 from headrace.client.conversation import AsyncConversation
 from headrace.client.dialogue import dialogue
@@ -36,8 +37,7 @@ from headrace.client.steps import (
     Steps,
     T,
 )
-from headrace.client.timeouts import Timeout
-from headrace.client.typed import RemoteMethod, TypedClient
+from headrace.client.typed import RemoteMethod
 from headrace.client.ways import ways
 from headrace.wire.events import Footer, Header
 from headrace.wire.stream_types import StreamTypes
@@ -45,12 +45,10 @@ from headrace.wire.stream_types import StreamTypes
 CLOSES_WITHIN = 2.0
 """Seconds that closing a response may take, also for a task that was cancelled."""
 
-S = TypeVar("S")
-
 _END: Any = object()
 
 
-class AsyncClient:
+class AsyncClient(Configured):
     """The endpoints of one server.
 
         async with AsyncClient("http://localhost:8000") as client:
@@ -88,24 +86,6 @@ class AsyncClient:
         self._connections = Connections(asynchronous(base, transport, verify), transport, ways(transport, verify))
         self._owner = True
 
-    def with_options(
-        self,
-        *,
-        timeout: Timeout | None = None,
-        retries: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        types: StreamTypes | None = None,
-        format: str | None = None,
-        method: str | None = None,
-    ) -> Self:
-        """See `Client.with_options`."""
-        changes = {"timeout": timeout, "retries": retries, "types": types, "format": format, "method": method}
-        other = object.__new__(type(self))
-        other._caller = self._caller.changed(headers, **changes)
-        other._connections = self._connections
-        other._owner = False
-        return other
-
     def stream(self, endpoint: str, /, **arguments: Any) -> AsyncStream:
         """See `Client.stream`."""
         return AsyncStream(self._caller.stream(endpoint, arguments), self._connections.driver())
@@ -120,19 +100,10 @@ class AsyncClient:
         async with AsyncStream(exchange, self._connections.driver()) as stream:
             return await anext(stream)
 
-    def typed(self, service: type[S]) -> S:
-        """The service's own methods over this client (see `headrace.client.typed`).
-
-        Raises:
-            TypeError: the class has no endpoints, or one whose types cannot be read.
-        """
-        return cast(S, TypedClient(service, self._invoke))
-
     def _invoke(self, method: RemoteMethod, arguments: dict[str, Any]) -> Any:
-        client = self.with_options(types=method.types, method=method.method)
         if method.streams:
-            return events(client.stream(method.path, **arguments), method.types)
-        return client.call(method.path, **arguments)
+            return events(self.stream(method.path, **arguments), method.types)
+        return self.call(method.path, **arguments)
 
     async def aclose(self) -> None:
         """Closes the connections. Streams that are still open break off."""

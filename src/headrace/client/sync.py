@@ -10,14 +10,15 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
 import httpx2
 
 from headrace.client.arguments import Upload
 from headrace.client.asgi import AsgiTransport
+from headrace.client.configured import Configured
 from headrace.client.connections import address, blocking, incoming, outgoing
 from headrace.client.conversation_sync import Conversation
 from headrace.client.dialogue import dialogue
@@ -39,19 +40,16 @@ from headrace.client.steps import (
     Steps,
     T,
 )
-from headrace.client.timeouts import Timeout
-from headrace.client.typed import RemoteMethod, TypedClient
+from headrace.client.typed import RemoteMethod
 from headrace.client.watchdog import Watch, Watchdog
 from headrace.client.ways import ways
 from headrace.wire.events import Footer, Header
 from headrace.wire.stream_types import StreamTypes
 
-S = TypeVar("S")
-
 _END: Any = object()
 
 
-class Client:
+class Client(Configured):
     """The endpoints of one server.
 
         with Client("http://localhost:8000") as client:
@@ -89,36 +87,6 @@ class Client:
         self._connections = Connections(blocking(base, transport, verify), transport, verify)
         self._owner = True
 
-    def with_options(
-        self,
-        *,
-        timeout: Timeout | None = None,
-        retries: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        types: StreamTypes | None = None,
-        format: str | None = None,
-        method: str | None = None,
-    ) -> Self:
-        """A client with other options on the connections of this one. Closing it does nothing.
-
-        Args:
-            timeout: all four limits at once.
-            retries: how often a request is sent again, at most.
-            headers: added to those there are.
-            types: what the items are; of a call, what its value is. Without, any JSON.
-            format: how streams are sent: frames, ndjson, sse, text or bytes.
-            method: of the request; GET for endpoints that take no other.
-
-        Raises:
-            ValueError: there is no such format or method, or a header that HTTP cannot carry.
-        """
-        changes = {"timeout": timeout, "retries": retries, "types": types, "format": format, "method": method}
-        other = object.__new__(type(self))
-        other._caller = self._caller.changed(headers, **changes)
-        other._connections = self._connections
-        other._owner = False
-        return other
-
     def stream(self, endpoint: str, /, **arguments: Any) -> Stream:
         """A stream of an endpoint, given by its name or its path. Nothing is sent before its block is entered.
 
@@ -155,19 +123,10 @@ class Client:
         with Stream(exchange, self._connections.driver()) as stream:
             return next(stream)
 
-    def typed(self, service: type[S]) -> S:
-        """The service's own methods over this client (see `headrace.client.typed`).
-
-        Raises:
-            TypeError: the class has no endpoints, or one whose types cannot be read.
-        """
-        return cast(S, TypedClient(service, self._invoke))
-
     def _invoke(self, method: RemoteMethod, arguments: dict[str, Any]) -> Any:
-        client = self.with_options(types=method.types, method=method.method)
         if method.streams:
-            return events(client.stream(method.path, **arguments), method.types)
-        return client.call(method.path, **arguments)
+            return events(self.stream(method.path, **arguments), method.types)
+        return self.call(method.path, **arguments)
 
     def close(self) -> None:
         """Closes the connections. Streams that are still open break off."""
