@@ -20,7 +20,7 @@ from typing import Any
 
 import uvloop
 
-from bench.rows import Rows
+from bench.rows import Greedy
 from headrace.batching import Slots, batch, continuous_batch
 from headrace.batching.run import DONE
 
@@ -34,7 +34,7 @@ WAYS = ("alone", "static", "dynamic", "continuous")
 class Ways:
     """The ways to use such a model."""
 
-    def __init__(self, steps: Rows) -> None:
+    def __init__(self, steps: Greedy) -> None:
         self._steps = steps
 
     @batch(max_batch_size=1)
@@ -46,7 +46,7 @@ class Ways:
     def static(self, lengths: list[int]) -> Iterator[list[Any]]:
         """A batch is computed in all its rows until the longest member is through; then they are told."""
         members = range(len(lengths))
-        made = [self._steps.join(members, [PROMPT] * len(lengths))]
+        made = [self._steps.step(members, [PROMPT] * len(lengths))]
         made += [self._steps.step() for _ in range(1, max(lengths))]
         for member in members:
             self._steps.drop(member)
@@ -65,10 +65,7 @@ class Ways:
         while True:
             for slot in [slot for slot in steps.names if slot.over or slot.cancelled]:
                 steps.drop(slot)
-            tokens = steps.step()
-            if slots.joined:
-                tokens += steps.join(slots.joined, [PROMPT] * len(slots.joined))
-            for slot, token in tokens:
+            for slot, token in steps.step(slots.joined, [PROMPT] * len(slots.joined)):
                 slot.send(token)
                 slot.state = 1 + (slot.state or 0)
                 if slot.state == slot.request:
@@ -77,7 +74,7 @@ class Ways:
 
     def _together(self, lengths: Sequence[int]) -> Iterator[list[Any]]:
         """A batch whose members leave their rows when they are through."""
-        tokens = self._steps.join(range(len(lengths)), [PROMPT] * len(lengths))
+        tokens = self._steps.step(range(len(lengths)), [PROMPT] * len(lengths))
         for number in range(1, max(lengths) + 1):
             made: list[Any] = [DONE] * len(lengths)
             for member, token in tokens:
@@ -138,7 +135,7 @@ def main() -> None:
         dice = random.Random(number)
         lengths = [round(SHORTEST * (LONGEST / SHORTEST) ** dice.random()) for _ in range(int(requests))]
         for way, each in results.items():
-            ways = Ways(steps.Steps(model, PLACES, len(PROMPT) + LONGEST))
+            ways = Ways(Greedy(steps.Steps(model, PLACES, len(PROMPT) + LONGEST), steps.PACKED))
             each.append(astuple(uvloop.run(put_under_load(getattr(ways, way), lengths, float(over)))))
             for thread in set(threading.enumerate()) - {threading.current_thread()}:
                 thread.join()  # torch does not like to be left in the middle

@@ -1,4 +1,4 @@
-"""A small GPT-2 of Hugging Face, many sequences one step at a time.
+"""A small GPT-2 of Hugging Face, for the benchmarks, and a pool for it.
 
 Runs in an environment with torch and transformers. The weights are random: the time is that of any such model. What it
 makes for one sequence is what `generate` makes (`python -m bench.gpt2_steps` compares them).
@@ -6,13 +6,17 @@ makes for one sequence is what `generate` makes (`python -m bench.gpt2_steps` co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache, GPT2Config, GPT2LMHeadModel
 
-from bench.rows import Rows, compare
+from bench.rows import Greedy, compare
+from headrace.engines.rows import GROUP
+
+PACKED = False  # padding is computed
 
 
 def load() -> GPT2LMHeadModel:
@@ -25,41 +29,40 @@ def load() -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config).eval()
 
 
-class Steps(Rows, Cache):  # type: ignore[misc]
-    """Its steps, for sequences of at most `longest` tokens; the cache that the model writes to."""
+class Steps(Cache):  # type: ignore[misc]
+    """Its pool, for calls whose rows all have the same number of new tokens; the cache that the model writes to."""
 
-    def __init__(self, model: GPT2LMHeadModel, places: int, longest: int) -> None:
-        Rows.__init__(self, places)
-        Cache.__init__(self, layers=[])
+    def __init__(self, model: GPT2LMHeadModel, rows: int, positions: int) -> None:
+        super().__init__(layers=[])
+        self.rows = rows
+        self.positions = positions
         self._model = model
-        self._shape = places, longest
-        self._pools: list[torch.Tensor] = []  # keys and values by turns, [place, head, position, width]
+        self._pools: list[torch.Tensor] = []  # keys and values by turns, [row, head, position, width]
         self._at = slice(0)
-        self._positions = torch.empty(0)
+        self._places = torch.empty(0)
 
     @torch.inference_mode()
-    def copy(self, source: int, target: int) -> None:
-        """See `Rows.copy`."""
-        length = int(self.lengths[source])
+    def move(self, source: int, target: int, length: int) -> None:
+        """See `Pool.move`."""
         for pool in self._pools:
             pool[target, :, :length] = pool[source, :, :length]
 
     @torch.inference_mode()
-    def compute(self, rows: slice, ids: Any) -> Any:
-        """See `Rows.compute`."""
-        self._at = rows
-        self._positions = torch.from_numpy(self.lengths[rows, None]) + torch.arange(-ids.shape[1], 0)
-        sees = torch.arange(int(self._positions.max()) + 1) <= self._positions[:, None, :, None]
+    def compute(self, first: int, tokens: Any, new: Any, lengths: Any) -> Any:
+        """See `Pool.compute`."""
+        self._at = slice(first, first + len(tokens))
+        self._places = torch.from_numpy(lengths[:, None]) + torch.arange(tokens.shape[1])
+        sees = torch.arange(int(self._places.max()) + 1) <= self._places[:, None, :, None]
         output = self._model(
-            torch.from_numpy(ids),
+            torch.from_numpy(tokens),
             attention_mask=sees,
-            position_ids=self._positions,
+            position_ids=self._places,
             past_key_values=self,
             use_cache=True,
             logits_to_keep=1,
-            groups=self.groups(rows),
+            groups=[*_groups(lengths + new)],
         )
-        return output.logits[:, -1].argmax(-1).numpy()
+        return output.logits[:, -1].numpy()
 
     def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any, **__: Any) -> Any:
         """Writes what a layer computed, and gives the rows."""
@@ -67,15 +70,25 @@ class Steps(Rows, Cache):  # type: ignore[misc]
 
     def get_seq_length(self, *_: Any) -> int:
         """Positions before those that are computed."""
-        return int(self._positions[:, 0].max())
+        return int(self._places[:, 0].max())
 
     def _write(self, number: int, computed: torch.Tensor) -> torch.Tensor:
         if number == len(self._pools):
-            places, longest = self._shape
-            self._pools.append(computed.new_zeros(places, computed.shape[1], longest, computed.shape[3]))
+            self._pools.append(computed.new_zeros(self.rows, computed.shape[1], self.positions, computed.shape[3]))
         rows = self._pools[number][self._at]
-        rows[torch.arange(len(rows))[:, None], :, self._positions] = computed.transpose(1, 2)
+        rows[torch.arange(len(rows))[:, None], :, self._places] = computed.transpose(1, 2)
         return rows
+
+
+def _groups(seen: Any) -> Iterator[tuple[slice, int]]:
+    """Rows side by side, and how far the longest of them sees; groups that see equally far are one."""
+    begin = 0
+    longest = [int(seen[first : first + GROUP].max()) for first in range(0, len(seen), GROUP)]
+    for number, most in enumerate(longest, 1):
+        if number == len(longest) or longest[number] != most:
+            end = min(number * GROUP, len(seen))
+            yield slice(begin, end), most
+            begin = end
 
 
 def _attend(
@@ -93,7 +106,7 @@ def _attend(
         scaled_dot_product_attention(
             queries[rows], keys[rows, :, :size], values[rows, :, :size], attn_mask=sees[rows, :, :, :size]
         )
-        for _, rows, size in groups
+        for rows, size in groups
     ]
     return torch.cat(mixed).transpose(1, 2).contiguous(), None
 
@@ -101,7 +114,6 @@ def _attend(
 def main() -> None:
     """Compares what rows make with what the model makes."""
     model = load()
-    steps = Steps(model, 20, 60)
     plain = GPT2LMHeadModel(GPT2Config(**{**model.config.to_dict(), "attn_implementation": "sdpa"})).eval()
     plain.load_state_dict(model.state_dict())
 
@@ -112,7 +124,7 @@ def main() -> None:
         )
         return made[0, len(prompt) :].tolist()  # type: ignore[no-any-return]
 
-    compare(steps, alone)
+    compare(Greedy(Steps(model, 20, 60), PACKED), alone)
 
 
 if __name__ == "__main__":

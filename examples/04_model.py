@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from headrace import endpoint, service
-from headrace.engines.engine import Generation, Message, Sampling, TextDelta
+from headrace.engines.events import TextDelta
+from headrace.engines.generation import Generation, Message, Sampling
 from headrace.engines.tiny.engine import TinyEngine
 
 

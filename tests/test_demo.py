@@ -4,8 +4,13 @@ from typing import Any
 import pytest
 
 from headrace.demo import GREETING, Chat
-from headrace.engines.engine import Message
+from headrace.engines.events import TextDelta
+from headrace.engines.generation import Message
 from headrace.errors import InvalidArguments, SetupError
+from headrace.openai.chat_request import ChatRequest
+from headrace.openai.conversation import ChatMessage
+
+HELLO = "Hello! How can I help you today?"
 
 
 @pytest.fixture
@@ -24,6 +29,17 @@ async def test_chat_answers_a_conversation_piece_by_piece(chat: Chat) -> None:
 async def test_complete_continues_a_text(chat: Chat) -> None:
     pieces = [piece async for piece in chat.complete("Once upon a time there was a", max_tokens=4)]
     assert pieces == [" tired", " otter", " who", " lived"]
+
+
+async def test_clients_of_the_apis_know_it_by_two_names() -> None:
+    assert [card.id for card in await Chat().models()] == ["tiny", "tinychat"]
+
+
+async def test_a_request_that_names_no_temperature_is_answered_with_the_likeliest_words(chat: Chat) -> None:
+    request = ChatRequest(model="tiny", messages=[ChatMessage(role="user", content="hello")])
+    for _ in range(3):
+        events = [event async for event in chat.chat_completions(request)]
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == HELLO
 
 
 async def test_stop_strings_are_passed_on(chat: Chat) -> None:

@@ -31,6 +31,7 @@ from headrace.errors import (
 ROW = re.compile(r"^    (?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<rest>.*)$", re.MULTILINE)
 SOURCE = Path(headrace.__path__[0])
 ELSEWHERE = ["headrace.config", "headrace.services.context", "headrace.engines.tiny.checkpoint"]
+ELSEWHERE += ["headrace.engines.refusals", "headrace.openai.refusals"]
 ELSEWHERE += ["headrace.server.response", "headrace.server.app_routes", "headrace.server.asgi_mount"]
 
 

@@ -107,6 +107,11 @@ def test_these_are_the_names() -> None:
         ("headrace_slots", "gauge"),
         ("headrace_slots_paused", "gauge"),
         ("headrace_step_seconds", "histogram"),
+        ("headrace_upstream_generations", "counter"),
+        ("headrace_upstream_first_token_seconds", "histogram"),
+        ("headrace_upstream_tokens", "counter"),
+        ("headrace_upstream_tokens_per_second", "histogram"),
+        ("headrace_upstream_retries", "counter"),
     ]
 
 

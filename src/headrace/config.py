@@ -306,16 +306,21 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return given
 
 
+SERVED = ("target", "engine", "model")
+"""Keys of a file's table that say what is served."""
+
+
 def from_toml(data: Mapping[str, Any], source: str = "headrace.toml") -> dict[str, Any]:
     """The settings of a file: the content of its `[headrace]` or `[tool.headrace]` table.
 
-    Keys are written with dashes or underscores. `target` stands in the same table and is no setting: it is left out.
+    Keys are written with dashes or underscores. What is to be served stands in the same table and is no setting: it is
+    left out.
     """
     table = {row.name: row for row in settings()}
     given: dict[str, Any] = {}
     for key, value in data.items():
         name = key.replace("-", "_")
-        if name == "target":
+        if name in SERVED:
             continue
         if name not in table:
             raise _unknown(key, value, source)

@@ -21,6 +21,7 @@
     │   ├── ResumeLost              resume_lost          410
     │   ├── StreamTruncated         truncated            502  (made by readers: the ending never came)
     │   ├── ConnectionFailed        connection_failed    502  retryable  (made by clients: no answer began)
+    │   ├── UpstreamFailed          upstream_failed      502  (of the model behind; `headrace.engines.refusals`)
     │   └── RequestError            a request refused before any of the user's code ran
     │       ├── AmbiguousRequest    ambiguous_request    400
     │       ├── MalformedBody       malformed_body       400
@@ -34,6 +35,8 @@
     │       ├── BodyTooLarge        body_too_large       413
     │       ├── UnsupportedMediaType unsupported_media_type 415
     │       ├── InvalidArguments    invalid_arguments    422
+    │       │   ├── ContextTooLong  context_length_exceeded 422  (`headrace.engines.refusals`)
+    │       │   └── ModelNotFound   model_not_found      404  (`headrace.openai.refusals`)
     │       └── HeadTooLarge        head_too_large       431
     ├── WireError                   bytes that are not of the format; raised by decoders
     │   └── RecordTooLarge          a line, an event or a frame above the limit

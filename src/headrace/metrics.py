@@ -30,6 +30,8 @@ CANCEL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+TOKEN_RATE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
 UTILISATION_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 ENDS = (
@@ -148,6 +150,39 @@ class Metrics:
             "How long the steps of continuous batches took.",
             ["function"],
             buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+
+        self.upstream_generations = Counter(
+            "headrace_upstream_generations",
+            "Generations of models behind this server, by how they ended.",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+        self.upstream_first_token = Histogram(
+            "headrace_upstream_first_token_seconds",
+            "From the request to the upstream to the first piece of its answer.",
+            ["model"],
+            buckets=FIRST_ITEM_BUCKETS,
+            registry=self.registry,
+        )
+        self.upstream_tokens = Counter(
+            "headrace_upstream_tokens",
+            "Tokens that upstreams have counted, of prompts and of completions.",
+            ["model", "kind"],
+            registry=self.registry,
+        )
+        self.upstream_token_rate = Histogram(
+            "headrace_upstream_tokens_per_second",
+            "Tokens behind the first one of each generation, by the seconds since the first.",
+            ["model"],
+            buckets=TOKEN_RATE_BUCKETS,
+            registry=self.registry,
+        )
+        self.upstream_retries = Counter(
+            "headrace_upstream_retries",
+            "Requests that upstreams were sent again.",
+            ["model"],
             registry=self.registry,
         )
 

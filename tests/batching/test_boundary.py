@@ -189,7 +189,7 @@ async def test_it_counts_who_waits_who_is_in_it_and_who_is_paused(boundary: Boun
     assert boundary.count() == (1, 2, 1)
 
 
-@pytest.mark.parametrize("news", ["join", "left", "has_room", "deliver", "dismiss"])
+@pytest.mark.parametrize("news", ["join", "left", "has_room", "deliver", "dismiss", "stop"])
 async def test_whoever_rests_is_told_of_it(boundary: Boundary, news: str) -> None:
     told: list[Any] = []
     member, *_ = joined(boundary, "a")
@@ -200,6 +200,7 @@ async def test_whoever_rests_is_told_of_it(boundary: Boundary, news: str) -> Non
         "has_room": boundary.has_room,
         "deliver": boundary.deliver,
         "dismiss": boundary.dismiss,
+        "stop": boundary.stop,
     }
     happens[news]()
     assert told == [True]

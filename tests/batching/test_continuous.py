@@ -336,9 +336,11 @@ async def test_an_error_of_the_tree_reaches_the_members_as_it_is() -> None:
 async def test_the_sixth_failure_within_a_minute_refuses_those_that_wait_and_those_that_come(on_thread: bool) -> None:
     decode, gate = failing(on_thread, 1, lambda: RuntimeError("over and over"))
     calls = [decode(0) for _ in range(8)]
+    assert decode.healthy
     gate.set()
     endings = [type(each) for each in await asyncio.gather(*map(read, calls), return_exceptions=True)]
     assert endings == [WorkerLost] * 6 + [Overloaded] * 2
+    assert not decode.healthy
     with pytest.raises(Overloaded, match=r"is not started: it has failed 6 times within 60 s") as caught:
         decode(1)
     assert 1 <= caught.value.retry_after <= 60
@@ -616,6 +618,28 @@ def test_the_generator_stays_suspended_for_a_while_and_is_then_closed() -> None:
         assert (made, closed) == (2, 1)
 
     run(main)
+
+
+async def test_closing_ends_the_suspended_generator_at_once_and_a_later_call_makes_it_afresh() -> None:
+    closed = asyncio.Event()
+
+    @continuous_batch(linger_s=1000)
+    async def decode(slots: Slots[int, int]) -> AsyncIterator[None]:
+        try:
+            while True:
+                for slot in slots:
+                    slot.send(slot.request)
+                    slot.finish()
+                yield
+        finally:
+            closed.set()
+
+    for request in (1, 2):
+        assert await read(decode(request)) == [request]
+        assert not closed.is_set()
+        decode.close()
+        await closed.wait()
+        closed.clear()
 
 
 @pytest.mark.parametrize("on_thread", [True, False])

@@ -51,6 +51,12 @@ def test_an_instance_has_one_queue_per_loop(instances: Instances[Queue], loops: 
     assert set(instances.queues(one)) == {queue, instances.queue(one, there)}
 
 
+def test_the_queues_of_all_instances_are_known(instances: Instances[Queue], loops: Any) -> None:
+    one, other = Plain(), Plain()
+    queues = [instances.queue(one, loops[0]), instances.queue(one, loops[1]), instances.queue(other, loops[0])]
+    assert set(instances.all()) == set(queues)
+
+
 def test_a_plain_function_has_one_too(instances: Instances[Queue], loops: Any) -> None:
     assert instances.queue(None, loops[0]) is instances.queue(None, loops[0])
 

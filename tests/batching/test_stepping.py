@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -165,3 +167,45 @@ def test_a_loop_that_is_closed_without_stopping_its_tasks_ends_the_thread() -> N
     assert closed.wait(10)
     del call
     gc.collect()
+
+
+ABANDONED = """
+import asyncio, threading
+from headrace.batching import continuous_batch
+
+entered, left = threading.Event(), threading.Event()
+
+@continuous_batch
+def decode(slots):
+    try:
+        while True:
+            for slot in slots:
+                slot.send(None)
+            entered.set()
+            left.wait(0.2)  # a step under way while the interpreter ends
+            yield
+    finally:
+        print("closed", threading.current_thread().name)
+
+async def main():
+    global call
+    call = decode(None)
+    await anext(call)
+    entered.wait()
+
+{run}
+"""
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param("asyncio.run(main())", id="after its event loop"),
+        pytest.param("loop = asyncio.new_event_loop(); loop.run_until_complete(main())", id="with its event loop"),
+    ],
+)
+def test_the_end_of_the_interpreter_waits_for_the_step_and_closes_the_generator(run: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED.format(run=run)], check=True, capture_output=True, text=True, timeout=20
+    )
+    assert done.stdout == "closed headrace-decode\n"

@@ -86,6 +86,11 @@ def test_a_file_that_cannot_be_read_is_a_mistake_of_use(tmp_path: Path) -> None:
     assert run(tmp_path) == (2, ["error: pyproject.toml: tool.headrace is 1, not a table"])
 
 
+def test_what_is_served_stands_beside_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "headrace.toml").write_text('[headrace]\ntarget = "app.py"\nengine = "tiny"\nmodel = "x"\nport = 1\n')
+    assert run(tmp_path)[1][0] == "port=1"
+
+
 def test_an_unknown_setting_of_the_file_is_a_mistake_of_use(tmp_path: Path) -> None:
     (tmp_path / "headrace.toml").write_text("[headrace]\nprot = 1\n")
     code, [said] = run(tmp_path)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from headrace import Stream, __version__, asgi_app, endpoint, service
-from headrace.cli.screen import format_names, show_ready, show_routes
+from headrace.cli.screen import Ready, format_names, show_ready, show_routes
+from headrace.openai.dialects import MODELS
+from headrace.openai.models import ModelCard
 from headrace.services.definition import define
 
 
@@ -51,7 +53,7 @@ def test_routes_stand_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_ready_server_says_where_it_is_and_what_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
-    show_ready(POET, "app.py:Poet", "dev", "http://127.0.0.1:8000/", 0.4149)
+    show_ready(Ready(POET, "app.py:Poet", "dev", "http://127.0.0.1:8000/", 0.4149))
     head, address, routes = capsys.readouterr().out.split("\n", 2)
     title = f"  headrace {__version__} · dev · app.py:Poet"
     assert (head, len(head)) == (f"{title}{'ready in 0.41 s':>{92 - len(title)}}", 92)
@@ -60,8 +62,34 @@ def test_a_ready_server_says_where_it_is_and_what_it_serves(capsys: pytest.Captu
 
 
 def test_a_long_title_keeps_its_distance(capsys: pytest.CaptureFixture[str]) -> None:
-    show_ready(POET, "x" * 100, "run", "http://127.0.0.1:8000/", 12.0)
+    show_ready(Ready(POET, "x" * 100, "run", "http://127.0.0.1:8000/", 12.0))
     assert capsys.readouterr().out.splitlines()[0].endswith("x  ready in 12.00 s")
+
+
+def test_a_language_model_says_where_its_api_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show_ready(Ready(POET, "engine tiny", "run", "http://127.0.0.1:8000/", 0.4, model="tiny\x1b"))
+    assert capsys.readouterr().out.splitlines()[1] == (
+        '  ➜ http://127.0.0.1:8000/        ➜ OpenAI base http://127.0.0.1:8000/v1 (model "tiny\ufffd")'
+    )
+
+
+def test_an_endpoint_of_another_api_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    @service
+    class Model:
+        @endpoint(path="/v1/models", methods=("GET",), dialect=MODELS)
+        async def models(self) -> list[ModelCard]:
+            """The names that this model has."""
+            raise NotImplementedError
+
+        @endpoint
+        async def chat(self, prompt: str) -> AsyncIterator[str]:
+            yield prompt
+
+    show_routes(define(Model))
+    assert capsys.readouterr().out == (
+        "  GET /v1/models   The names that this model has.\n"
+        "  POST /chat       (prompt: str) → str*   text · ndjson · sse · json · ws\n"
+    )
 
 
 class App:

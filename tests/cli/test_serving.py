@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headrace.cli.port import port_of
-from headrace.cli.serving import take_port, watched_folders
+from headrace.cli.serving import take_port
 from headrace.config import Settings
 
 
@@ -55,17 +55,6 @@ def test_an_address_that_cannot_be_used_is_refused(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "error: cannot listen on 203.0.113.1:0: Cannot assign requested address\n"
 
 
-def test_the_folder_of_the_target_is_watched(project: Any) -> None:
-    project.write(sub__slash__app="")
-    assert watched_folders(project.find("sub/app.py")) == [project / "sub"]
-
-
-def test_the_folder_of_a_project_is_watched_too(project: Any) -> None:
-    project.write(sub__slash__app="")
-    (project / "pyproject.toml").write_text("")
-    assert watched_folders(project.find("sub/app.py")) == [project / "sub", project.folder]
-
-
 @pytest.mark.parametrize("command", ["dev", "run"])
 def test_a_target_that_is_not_there_cannot_be_started(project: Any, command: str) -> None:
     result = project.run(command, "nope.py")
@@ -78,8 +67,10 @@ def test_a_target_that_is_not_there_cannot_be_started(project: Any, command: str
 
 @pytest.mark.parametrize("command", ["dev", "run"])
 def test_the_demo_model_has_no_target(project: Any, command: str) -> None:
-    result = project.run(command, "--demo", "app.py")
-    assert (result.exit_code, result.stderr) == (2, "error: --demo serves the built-in model; leave out TARGET\n")
+    said = "error: --demo serves the built-in model; leave out TARGET, --engine and --model\n"
+    for other in (("app.py",), ("--engine", "tiny"), ("--model", "tiny")):
+        result = project.run(command, "--demo", *other)
+        assert (result.exit_code, result.stderr) == (2, said)
 
 
 @pytest.mark.parametrize("command", ["dev", "run"])

@@ -117,3 +117,23 @@ def test_a_broken_file_of_settings(project: Any) -> None:
 def test_a_target_that_is_no_text(project: Any) -> None:
     (project / "pyproject.toml").write_text("[tool.headrace]\ntarget = 3\n")
     assert project.mistake(None) == 'HR01 pyproject.toml: target is 3; write target = "app.py:Chat"'
+
+
+# what follows from it
+
+
+def test_the_folder_of_the_target_is_watched(project: Any) -> None:
+    project.write(sub__slash__app="")
+    assert project.find("sub/app.py").watched == [project / "sub"]
+
+
+def test_the_folder_of_a_project_is_watched_too(project: Any) -> None:
+    project.write(sub__slash__app="")
+    (project / "pyproject.toml").write_text("")
+    assert project.find("sub/app.py").watched == [project / "sub", project.folder]
+
+
+def test_its_title_has_the_name_that_was_asked_for(project: Any) -> None:
+    project.write(app="")
+    assert project.find("app.py").title("Chat") == "app.py:Chat"
+    assert project.find("app.py:app").title("Chat") == "app.py:app"

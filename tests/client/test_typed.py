@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from shouting import Shouting, Shouts
 
 from headrace.client import AsyncClient, Client
 from headrace.client.typed import TypedClient, remote_methods
@@ -106,8 +107,50 @@ def test_a_name_that_is_no_endpoint_is_told(name: str, said: str) -> None:
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shout", "Shouts.shout speaks another API at /shout: call it with a client of that API"),
+        ("voice", "Shouts.voice speaks another API at /voices/{voice}: call it with a client of that API"),
+        (
+            "read",
+            "Shouts.read has named parts in its path: fill them in, and client.stream or client.call takes it: "
+            "/books/{book:path}/pages/{page}",
+        ),
+    ],
+)
+def test_an_endpoint_that_is_not_called_by_name_says_what_to_do(name: str, said: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(TypedClient(Shouts, lambda method, arguments: None), name)
+    assert str(caught.value) == said
+
+
+async def test_what_is_told_of_named_parts_works() -> None:
+    async with AsyncClient(app=Application(Shouts)) as client, client.stream("/books/a/b/pages/3", loud=True) as stream:
+        assert [part async for part in stream] == ["a/b|", "3|", "True|"]
+
+
+def test_a_class_whose_endpoints_all_speak_another_api_is_refused() -> None:
+    class Loud:
+        @endpoint(dialect=Shouting())
+        async def shout(self, say: str) -> AsyncIterator[str]:
+            yield say
+
+        @endpoint(path="/{say}")
+        async def whisper(self, say: str) -> AsyncIterator[str]:
+            yield say
+
+    with pytest.raises(TypeError) as caught:
+        remote_methods(Loud)
+    assert str(caught.value) == (
+        "Loud.shout speaks another API at /shout: call it with a client of that API; "
+        "Loud.whisper has named parts in its path: fill them in, and client.stream or client.call takes it: /{say}"
+    )
+
+
 def test_the_endpoints_are_what_an_editor_sees() -> None:
     assert dir(TypedClient(Poet, lambda method, arguments: None)) == ["add", "sync", "typed", "write"]
+    assert dir(TypedClient(Shouts, lambda method, arguments: None)) == ["whisper"]
 
 
 def test_path_and_method_are_those_of_the_endpoint() -> None:

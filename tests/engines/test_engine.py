@@ -1,25 +1,24 @@
-"""The engine protocol: what is of it and what its events and requests look like."""
+"""The engine protocol: what is of it, and that the built-in engine is one."""
 
-import dataclasses
 import inspect
-from typing import Any
 
 import pytest
 
-from headrace.engines.engine import Engine, Finish, Generation, Message, Sampling, TextDelta
+from headrace.engines.engine import Embedder, Embeddings, Engine, ModelInfo
+from headrace.engines.generation import Generation
 from headrace.engines.tiny.engine import TinyEngine
 
 MEMBERS = [name for name in vars(Engine) if not name.startswith("_")]
 
 
 def test_the_protocol_is_small() -> None:
-    assert MEMBERS == ["model", "start", "stop", "generate"]
+    assert MEMBERS == ["info", "healthy", "start", "stop", "generate"]
 
 
 def test_the_tiny_engine_is_an_engine() -> None:
     engine: Engine = TinyEngine()
     assert [name for name in MEMBERS if not hasattr(engine, name)] == []
-    assert isinstance(engine.model, str)
+    assert isinstance(engine.info, ModelInfo)
 
 
 @pytest.mark.parametrize("name", ["start", "stop", "generate"])
@@ -34,14 +33,16 @@ async def test_generate_is_an_async_generator_that_can_be_closed() -> None:
     await generation.aclose()
 
 
-def test_a_generation_is_greedy_unless_it_says_otherwise() -> None:
-    assert Generation(prompt="a").sampling == Sampling(temperature=0.0, top_p=1.0, seed=None, max_tokens=256, stop=())
+def test_a_model_can_do_nothing_special_unless_it_says_so() -> None:
+    info = ModelInfo("plain")
+    assert (info.context, info.max_logprobs, info.tools, info.json_schema) == (None, None, False, False)
+    assert (info.forced_tools, info.json_object, info.token_prompts) == (False, False, False)
 
 
-@pytest.mark.parametrize(
-    "value", [Message("user", "a"), Sampling(), Generation(), TextDelta("a"), Finish("stop", 1, 2)]
-)
-def test_requests_and_events_do_not_change(value: Any) -> None:
-    field = dataclasses.fields(value)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(value, field, "other")
+def test_an_engine_that_makes_embeddings_is_recognised_by_that() -> None:
+    class Vectors:
+        async def embed(self, texts: list[str]) -> Embeddings:
+            return Embeddings([[0.0]], 1)
+
+    assert isinstance(Vectors(), Embedder)
+    assert not isinstance(TinyEngine(), Embedder)

@@ -306,3 +306,53 @@ async def test_a_request_that_waits_counts_for_the_share_and_a_refused_one_does_
         await first.ended()
         assert (await ask(app, "POST", "/count", arguments={"to": 1}, client=("192.0.2.1", 4))).body == b"0 "
         await assert_nothing_left(app)
+
+
+# -- named parts of a path
+
+
+async def test_parts_of_the_path_become_arguments(new_app: Any) -> None:
+    @service
+    class Book:
+        @endpoint(path="/books/{book}", methods=("GET", "POST"))
+        async def read(self, book: str, page: int = 1) -> str:
+            return f"{book} {page}"
+
+        @endpoint(path="/books/{book}/scan", methods=("PUT",))
+        async def scan(self, book: str, data: bytes, page: int = 1) -> str:
+            return f"{book} {page} {data!r}"
+
+        @endpoint(path="/books/new")
+        async def new(self) -> str:
+            return "new"
+
+    app = new_app(Book)
+    async with app.runtime:
+        assert (await ask(app, "GET", "/books/a b?page=2")).body == b"a b 2"
+        assert (await post(app, "/books/%2F", {"page": 3})).body == b"%2F 3"
+        assert (await post(app, "/books/new", {})).body == b"new"
+        assert (await ask(app, "PUT", "/books/a/scan?page=2", pieces=[b"x"])).body == b"a 2 b'x'"
+        assert total(app, "headrace_streams_total", endpoint="Book.read", end="ok") == 2
+        wrong = await ask(app, "DELETE", "/books/a")
+        assert (wrong.status, wrong.headers["allow"]) == (405, "GET, POST")
+        assert wrong.document["detail"].startswith("HR14 /books/{book} takes GET or POST, not DELETE: curl -N ")
+        twice = await post(app, "/books/a", {"book": "b"})
+        assert (twice.status, twice.document["errors"][0]["pointer"]) == (422, "/book")
+        for path in ("/books/", "/books/a/b", "/book/a"):
+            missing = await post(app, path, {})
+            assert (missing.status, "Did you mean" in missing.document["detail"]) == (404, True)
+
+
+async def test_a_pattern_takes_no_path_of_the_server_itself(new_app: Any) -> None:
+    @service
+    class Everything:
+        @endpoint(path="/{anything:path}", methods=("GET", "DELETE"))
+        async def read(self, anything: str) -> str:
+            return anything
+
+    app = new_app(Everything)
+    async with app.runtime:
+        assert (await ask(app, "GET", "/a/b")).body == b"a/b"
+        assert (await ask(app, "GET", "/livez")).document == {"status": "live"}
+        assert (await ask(app, "GET", "/openapi.json")).document["info"]["title"] == "Everything"
+        assert (await ask(app, "DELETE", "/streams/s_1")).document["detail"] == "no stream with this id runs here"

@@ -1,5 +1,6 @@
 """From a body to arguments, and refusals that say what would work."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,14 +9,16 @@ from asgi import Call, ask
 from headrace.server.app import Application
 from headrace.server.body import command
 from headrace.server.request import HttpRequest
+from headrace.server.routes import Routes
 
 JSON = {"content-type": "application/json"}
 
 
-def line(app: Application, name: str, **scope: Any) -> str:
-    endpoint = next(each for each in app.runtime.definition.endpoints if each.attribute == name)
+def line(app: Application, name: str, known: Mapping[str, Any] = {}, **scope: Any) -> str:
+    route = Routes(app.runtime.definition.endpoints, lambda: known).find(f"/{name}")
+    assert route is not None
     scope = {"method": "POST", "path": "/", "headers": [], "server": ("127.0.0.1", 8000), **scope}
-    return command(HttpRequest(scope), endpoint)
+    return command(HttpRequest(scope), route)
 
 
 def test_the_command_that_works_sends_an_example(app: Application) -> None:
@@ -29,6 +32,12 @@ def test_the_command_for_a_body_names_a_file_and_has_the_query(app: Application)
     assert line(app, "named") == f"curl -N 'http://127.0.0.1:8000/named?name=text&times=1' {octets}"
     ndjson = "-T FILE -X POST -H 'content-type: application/x-ndjson'"
     assert line(app, "sum") == f"curl -N http://127.0.0.1:8000/sum {ndjson}"
+
+
+def test_what_the_service_knows_to_work_stands_in_the_command(app: Application) -> None:
+    known = {"times": 7, "b": 2, "topic": "rain"}
+    assert line(app, "add", known) == 'curl -N http://127.0.0.1:8000/add --json \'{"a": 1, "b": 2}\''
+    assert line(app, "named", known).startswith("curl -N 'http://127.0.0.1:8000/named?name=text&times=7' ")
 
 
 def test_the_command_leads_below_the_mount(app: Application) -> None:

@@ -54,7 +54,7 @@ class Trace(Exchange):
         deadline = options.get("deadline")
         super().__init__(app.runtime, endpoint, request, self.carrier, share, deadline)
         choice = choose("application/x-ndjson", endpoint.types, unary=False)
-        self.stream = app.runtime.open(endpoint, choice, self.carrier)
+        self.stream = app.runtime.open(endpoint, choice.answer(), self.carrier)
 
     async def answer(self) -> None:
         await self._complete(self.stream)
@@ -64,7 +64,7 @@ class Trace(Exchange):
         if self._begins is not None:
             raise self._begins
 
-    async def _arguments(self) -> Any:
+    async def _arguments(self, stream: Stream) -> Any:
         self.steps.append("arguments")
         if isinstance(self._given, Exception):
             raise self._given

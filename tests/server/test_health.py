@@ -7,6 +7,7 @@ import pytest
 from asgi import Call, ask, post, total
 
 from headrace.server.app import Application
+from headrace.services.decorators import endpoint, service
 
 
 async def test_a_server_that_runs_is_live_and_ready(app: Application) -> None:
@@ -74,3 +75,23 @@ async def test_ids_of_streams_cannot_be_guessed(app: Application) -> None:
     ids = {(await post(app, "/count", {})).headers["headrace-stream-id"] for _ in range(10)}
     assert len(ids) == 10
     assert all(re.fullmatch(r"s_[A-Za-z0-9_-]{32}", each) for each in ids)
+
+
+async def test_a_service_that_is_not_healthy_is_live_and_not_ready(new_app: Any) -> None:
+    @service
+    class Engine:
+        healthy = True
+
+        @endpoint
+        async def turn(self) -> str:
+            return "it turns"
+
+    app = new_app(Engine)
+    async with app.runtime:
+        assert (await ask(app, "GET", "/readyz")).status == 200
+        app.runtime.instance.healthy = False
+        ready = await ask(app, "GET", "/readyz")
+        assert (ready.status, ready.headers["retry-after"]) == (503, "1")
+        assert ready.document["detail"] == "Engine: not healthy, by its own account"
+        assert (await ask(app, "GET", "/livez")).status == 200
+        assert (await post(app, "/turn", {})).body == b"it turns"

@@ -188,6 +188,8 @@ def test_json_carries_values_that_are_no_json_as_text() -> None:
         "Set-Cookie: sid=s3cret; Path=/; HttpOnly",
         "[(b'set-cookie', b'sid=s3cret; Path=/')]",
         "X-API-Key: s3cret",
+        "api-key: s3cret",
+        "[(b'api-key', b's3cret'), (b'host', b'x')]",
         "HEADRACE_API_KEY=s3cret headrace run",
         'api_key="two words s3cret"',
         "password = 's3cret'",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from shouting import OneVoice, Shouting
 
 from headrace.server.openapi import document
 from headrace.services.decorators import endpoint, service
@@ -92,6 +93,18 @@ class Everything:
     async def events(self) -> AsyncIterator[Event[Token]]:
         yield Event(Token(""))
 
+    @endpoint(path="/poems/{book:path}/pages/{page}", methods=("GET", "PUT"))
+    async def page(self, page: Annotated[int, Field(ge=1)], book: str, loud: bool = False) -> str:
+        return ""
+
+    @endpoint(path="/said", dialect=Shouting())
+    async def said(self, say: str, token: Token) -> AsyncIterator[Token]:
+        yield token
+
+    @endpoint(path="/voices/{voice}", methods=("GET", "DELETE"), dialect=OneVoice())
+    async def voice(self, voice: str) -> Token:
+        return Token("")
+
     @endpoint(path="/get")
     async def text_get(self) -> str:
         return ""
@@ -148,7 +161,7 @@ def test_every_path_has_operations_with_responses_and_ids_of_their_own() -> None
                 assert response["content"]
                 for media in response["content"].values():
                     assert media.keys() <= {"schema", "itemSchema"}
-    assert len(ids) == len(set(ids)) == 11
+    assert len(ids) == len(set(ids)) == 16
     assert {"text-get", "text-post", "text_get"} <= set(ids)
 
 
@@ -290,3 +303,51 @@ def test_header_and_footer_stand_in_our_own_extension() -> None:
 
 def test_the_docstring_is_the_summary_and_the_description() -> None:
     assert (operation("/text")["summary"], operation("/text")["description"]) == ("Writes text.", "Line by line.")
+
+
+# -- named parts of a path
+
+
+def test_parts_of_a_path_are_required_and_have_their_own_schema() -> None:
+    path = "/poems/{book}/pages/{page}"
+    book = {"name": "book", "in": "path", "required": True, "schema": {"title": "Book", "type": "string"}}
+    number = {"title": "Page", "type": "integer", "minimum": 1}
+    page = {"name": "page", "in": "path", "required": True, "schema": number}
+    loud = {"title": "Loud", "type": "boolean", "default": False}
+    assert operation(path, "get")["parameters"] == [
+        book,
+        page,
+        {"name": "loud", "in": "query", "required": False, "schema": loud},
+    ]
+    assert operation(path, "put")["parameters"] == [book, page]
+    body = operation(path, "put")["requestBody"]["content"]["application/json"]
+    assert (list(body["schema"]["properties"]), body["example"]) == (["loud"], {"loud": False})
+
+
+# -- dialects
+
+
+def test_what_a_dialect_takes_is_its_own_schema() -> None:
+    body = operation("/said")["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    assert body["required"]
+    assert schema["properties"]["say"] == {"type": "string"}
+    assert resolved(schema["properties"]["whole"]) == {"type": "boolean", "default": False}
+    assert body["content"]["application/json"]["example"] == {"say": "text"}
+    assert "parameters" not in operation("/said")
+
+
+def test_what_a_dialect_answers_is_told_request_by_request() -> None:
+    responses = operation("/said")["responses"]
+    assert responses["200"] == {"description": "The stream.", "content": {"*/*": {}}}
+    assert responses["default"] == {
+        "description": "An error, as this API tells it.",
+        "content": {"application/json": {}},
+    }
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+def test_a_dialect_without_a_schema_takes_no_body(method: str) -> None:
+    described = operation("/voices/{voice}", method)
+    assert "requestBody" not in described
+    assert described["parameters"] == [{"name": "voice", "in": "path", "required": True, "schema": {"type": "string"}}]

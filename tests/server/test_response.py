@@ -7,9 +7,11 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from shouting import Busy, Shouting
 
 from headrace.errors import ClientGone, InternalError, MethodNotAllowed, Overloaded, StreamError, Unauthorized
 from headrace.server.response import Response, error_headers, problem_body, status_of
+from headrace.wire.dialect import Refusal
 
 
 class Sent:
@@ -246,3 +248,74 @@ def test_our_own_error_has_the_standard_members_alone() -> None:
         "stream_id",
         "items_sent",
     ]
+
+
+# -- errors in a dialect
+
+
+def spoken(error: StreamError, dialect: Any = None) -> Any:
+    response = Response(Sent(), "r-1")
+    response.dialect = dialect or Shouting()
+    return response.refusal(error)
+
+
+def test_a_dialect_tells_errors_in_its_own_form() -> None:
+    refusal = spoken(Busy("somebody shouts"))
+    assert (refusal.status, read(refusal.body), refusal.content_type) == (
+        429,
+        {"oops": "somebody shouts"},
+        "application/json",
+    )
+
+
+def test_the_errors_own_headers_are_sent_beside_those_of_the_dialect() -> None:
+    assert spoken(Busy()).headers == {"x-shout": "r-1", "retry-after": "7"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"Retry-After": "3"}, {"retry-after": "3"}),
+        ({"x-a": "a\r\nb: c"}, {"retry-after": "7"}),
+        ({"Content-Length": "3", "x-request-id": "mine"}, {"retry-after": "7"}),
+    ],
+)
+def test_headers_of_a_dialect_come_first_and_are_checked(given: dict[str, str], sent: dict[str, str]) -> None:
+    class Own(Shouting):
+        def refusal(self, error: StreamError, request_id: str) -> Refusal:
+            return Refusal(429, b"{}", headers=given)
+
+    assert spoken(Busy(), Own()).headers == sent
+
+
+@pytest.mark.parametrize("status", [200, 99, 600, "429", None])
+def test_a_status_of_a_dialect_that_tells_no_failure_becomes_500(status: Any) -> None:
+    class Own(Shouting):
+        def refusal(self, error: StreamError, request_id: str) -> Refusal:
+            return Refusal(status, b"{}")
+
+    assert spoken(Busy(), Own()).status == 500
+
+
+@pytest.mark.parametrize("told", [None, Refusal(429, "text"), Refusal(429, b"{}", headers=None)])  # type: ignore[arg-type]
+def test_what_is_no_refusal_is_made_up_for_and_logged_once(told: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Own(Shouting):
+        def refusal(self, error: StreamError, request_id: str) -> Refusal:
+            return told  # type: ignore[no-any-return]
+
+    response = Response(Sent(), "r-1")
+    response.dialect = Own()
+    for _ in range(2):
+        refusal = response.refusal(Busy("later"))
+        assert (refusal.status, refusal.content_type) == (429, "application/problem+json")
+        assert read(refusal.body)["detail"] == "later"
+    assert [record.getMessage()[-19:] for record in caplog.records] == ["Own cannot tell Busy"[-19:]]
+
+
+async def test_a_problem_in_a_dialect_is_a_whole_response() -> None:
+    sent = Sent()
+    response = Response(sent, "r-1")
+    response.dialect = Shouting()
+    await response.problem(Busy("later"))
+    assert (sent.messages[0]["status"], sent.bodies) == (429, [(b'{"oops": "later"}', False)])
+    assert (sent.headers[b"content-type"], sent.headers[b"x-request-id"]) == (b"application/json", b"r-1")

@@ -156,6 +156,9 @@ KEYS = Keys(["first", "second"])
         {"authorization": "Bearer first"},
         {"authorization": "bearer  second "},
         {"x_api_key": "second"},
+        {"api_key": "second"},
+        {"x_api_key": "", "api_key": "first"},
+        {"x_api_key": "first", "api_key": "wrong"},
         {"authorization": "Basic Zm9v", "x_api_key": "first"},
     ],
 )
@@ -164,7 +167,7 @@ def test_each_key_opens_in_both_headers(headers: dict[str, str]) -> None:
 
 
 def test_a_key_is_known_by_its_hash() -> None:
-    assert check(KEYS, x_api_key="first") == check(KEYS, authorization="Bearer first")
+    assert check(KEYS, x_api_key="first") == check(KEYS, authorization="Bearer first") == check(KEYS, api_key="first")
     assert check(KEYS, x_api_key="first") != check(KEYS, x_api_key="second")
 
 
@@ -180,6 +183,11 @@ def test_a_key_is_known_by_its_hash() -> None:
         {"authorization": "first"},
         {"authorization": "Basic first"},
         {"x_api_key": ""},
+        {"api_key": ""},
+        {"api_key": "wrong"},
+        {"api_key": "Bearer first"},
+        {"x_api_key": "wrong", "api_key": "first"},
+        {"authorization": "Bearer wrong", "api_key": "first"},
         {"x_api_key": "caf\u00e9"},
         {"cookie": "x-api-key=first"},
         {"authorization": "Bearer wrong", "x_api_key": "first"},

@@ -540,3 +540,26 @@ async def test_a_reader_that_was_evicted_is_counted_as_a_slow_one(new_app: NewAp
         await session.ended()
         assert total(app, "headrace_streams_total", end="slow_reader") == 1
         await assert_nothing_left(app)
+
+
+# -- named parts of a path
+
+
+async def test_parts_of_the_path_are_arguments_beside_the_first_message(new_app: NewApp) -> None:
+    @service
+    class Book:
+        @endpoint(path="/books/{book:path}/pages/{page}")
+        async def page(self, book: str, page: int, loud: bool = False) -> AsyncIterator[str]:
+            yield f"{book} {page} {loud}"
+
+        @endpoint(path="/books/{book}")
+        async def whole(self, book: str) -> str:
+            return book
+
+    app = new_app(Book)
+    async with app.runtime:
+        assert (await talk(app, "/books/a/b/pages/3", '{"loud": true}')).said == ["a/b 3 True"]
+        assert (await talk(app, "/books/a/pages/3?loud=true")).said == ["a 3 True"]
+        assert (await talk(app, "/books/a")).said == ["a"]
+        wrong = await talk_v1(app, "/books/a/pages/b", "{}")
+        assert end_of(wrong)["error"]["code"] == "invalid_arguments"

@@ -443,3 +443,47 @@ async def test_closing_what_is_passed_on_closes_its_source() -> None:
     assert await anext(passed) == "x"
     await passed.aclose()
     assert closed == ["closed"]
+
+
+# -- from the path
+
+
+def of_path(method: Callable[..., Any], *names: str) -> Arguments:
+    parameters = list(inspect.signature(method).parameters.values())
+    path = Arguments(method.__name__, [each for each in parameters if each.name in names], None)
+    return Arguments(method.__name__, [each for each in parameters if each.name not in names], None, path)
+
+
+def page(book: str, number: int, color: Color = Color.RED, loud: bool = False) -> None: ...
+
+
+def test_what_comes_from_the_path_is_no_part_of_the_body() -> None:
+    taken = of_path(page, "book", "number")
+    assert taken.from_path({"book": "7", "number": "7"}) == {"book": "7", "number": 7}
+    assert taken.from_json(b'{"loud": true}') == {"loud": True}
+    assert list(taken.schema()["properties"]) == ["color", "loud"]
+    assert (taken.names, taken.required) == (("color", "loud"), False)
+    with pytest.raises(InvalidArguments, match="/number: "):
+        taken.from_json(b'{"number": 7}')
+    with pytest.raises(InvalidArguments, match="/book: "):
+        taken.from_query([("book", "a")])
+
+
+def test_a_part_of_the_path_that_does_not_fit_is_refused_by_its_name() -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        of_path(page, "book", "number").from_path({"book": "a", "number": "b"})
+    assert [each["pointer"] for each in refused.value.errors] == ["/number"]
+
+
+def test_without_parts_nothing_comes_from_the_path() -> None:
+    assert arguments(page).from_path({}) == {}
+
+
+def test_a_call_from_the_same_process_brings_them_together() -> None:
+    taken = of_path(page, "book", "number")
+    given = {"book": "a", "number": 3, "color": Color.GREEN}
+    assert taken.from_values(given) == given
+    with pytest.raises(InvalidArguments, match="/number: "):
+        taken.from_values({"book": "a", "number": "many"})
+    with pytest.raises(InvalidArguments, match="/book: "):
+        taken.from_values({"number": 3})

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from composed import composed
 from pydantic import BaseModel
+from shouting import Pause, Shouts, Word
 
-from headrace.services.decorators import endpoint, service
+from headrace.errors import InvalidItem
+from headrace.services.caller import Caller
+from headrace.services.decorators import Bound, endpoint, service
+from headrace.services.definition import define
 
 
 class Point(BaseModel):
@@ -142,3 +146,41 @@ async def test_a_thread_that_calls_when_the_loop_is_gone_is_told() -> None:
             handles[0].plot({"x": 1})
 
     await asyncio.to_thread(late)
+
+
+async def test_a_method_that_speaks_another_api_is_called_like_any_other() -> None:
+    async with composed(Shouts) as running:
+        said = [word async for word in running.handle.shout("it pause rains")]
+        assert said == [Word("it"), Pause(), Word("rains")]
+        assert await running.handle.voice("alto") == Word("alto")
+
+
+async def test_what_such_a_method_gives_is_checked_as_well() -> None:
+    async with composed(Shouts) as running:
+        with pytest.raises(InvalidItem, match=r"item 1 is int, expected Word \| Pause"):
+            _ = [word async for word in running.handle.shout("wrong")]
+
+
+def test_a_method_that_speaks_another_api_cannot_be_called_elsewhere() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        handle = Caller(define(Bound(Shouts, url="http://elsewhere")), lambda *_: None, loop)  # type: ignore[arg-type,return-value]
+        with pytest.raises(TypeError, match=r"^HR15 Shouts.shout speaks another API and runs elsewhere: call it with"):
+            _ = handle.shout
+        assert callable(handle.whisper)
+    finally:
+        loop.close()
+
+
+async def test_parts_of_the_path_are_arguments_like_the_others() -> None:
+    @service
+    class Book:
+        @endpoint(path="/pages/{number}")
+        async def page(self, number: int, loud: bool = False) -> str:
+            return f"{number!r} {loud}"
+
+    async with composed(Book) as running:
+        assert await running.handle.page(3) == "3 False"
+        assert await running.handle.page(loud=True, number="4") == "4 True"
+        with pytest.raises(TypeError, match="/number: "):
+            await running.handle.page("many")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 from pydantic import Field
+from shouting import OneVoice, Shouting, Word
 
 from headrace.services.decorators import ENDPOINT, endpoint
 from headrace.services.endpoint import EndpointDefinition, read_endpoint
@@ -80,6 +81,18 @@ class Poet:
     @endpoint
     async def upload(self, body: AsyncIterator[bytes], name: str) -> int:
         return 0
+
+    @endpoint(path="/poems/{book:path}/pages/{page}")
+    def page(self, page: int, book: str, loud: bool = False) -> str:
+        return book
+
+    @endpoint(path="/shout", dialect=Shouting())
+    async def shout(self, say: str, whole: bool = False) -> AsyncIterator[Word | None]:
+        yield Word(say)
+
+    @endpoint(path="/voices/{voice}", methods=("GET",), dialect=OneVoice())
+    async def voice(self, data: bytes, options: dict[str, int]) -> Word:
+        return Word("")
 
     @endpoint
     @functools.cache  # noqa: B019
@@ -155,3 +168,56 @@ def test_a_footer_alone_is_declared_too() -> None:
     assert found is not None
     assert found.types.header is None
     assert found.types.footer is not None
+
+
+def test_the_named_parts_of_a_path_are_arguments() -> None:
+    found = read("page")
+    assert found.pattern is not None
+    assert (found.path, found.pattern.names) == ("/poems/{book:path}/pages/{page}", ("book", "page"))
+    assert found.arguments.path is not None
+    assert (found.arguments.path.names, found.arguments.names) == (("page", "book"), ("loud",))
+    assert (read("stream").pattern, read("stream").arguments.path) == (None, None)
+
+
+def test_a_path_is_filled_from_the_arguments_and_the_others_are_left() -> None:
+    arguments = {"book": "a b", "page": 3, "loud": True}
+    assert read("page").filled(arguments) == ("/poems/a%20b/pages/3", {"loud": True})
+    assert read("stream").filled(arguments) == ("/stream", arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("page", "/poems/text/pages/1"), ("voice", "/voices/voice"), ("shout", "/shout"), ("stream", "/stream")],
+)
+def test_an_example_of_a_path_has_something_in_each_place(name: str, path: str) -> None:
+    assert read(name).example_path() == path
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [("shout", {"say": "text"}), ("voice", {}), ("page", {"loud": False}), ("stream", {})]
+)
+def test_an_example_of_a_body_is_the_dialects_own(name: str, example: Any) -> None:
+    assert read(name).example() == example
+
+
+def test_values_that_are_known_to_work_stand_in_the_examples() -> None:
+    known = {"say": "hush", "voice": "alto/2", "book": "b c", "loud": True, "more": 1}
+    assert read("shout").example(known) == {"say": "hush"}
+    assert read("page").example(known) == {"loud": True}
+    assert read("voice").example_path(known) == "/voices/alto/2"
+    assert read("page").example_path(known) == "/poems/b%20c/pages/1"
+
+
+def test_what_a_dialect_writes_is_held_against_its_class_alone() -> None:
+    types = read("shout").types
+    assert types.item.check(Word("\ud800")) == Word("\ud800")
+    assert types.item.check(None) is None
+    assert (read("shout").returns, read("voice").returns) == ("Word | None*", "Word")
+
+
+def test_a_dialect_takes_the_body_and_the_path_and_fills_any_parameter() -> None:
+    found = read("voice")
+    assert found.dialect is not None
+    assert (found.body, found.arguments.path) == (None, None)
+    assert found.arguments.names == ("options",)
+    assert read("upload").body is not None

@@ -15,7 +15,7 @@ HEAD = """\
 {future}
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 from headrace import Event, Header, Stream, endpoint, service
 
@@ -596,11 +596,201 @@ HR17 Poet.write cannot be served at 'write/{topic}'
   app.py:12
     def write(self, topic: str) -> str:
         ^
-  A path starts with "/" and is plain text; arguments travel in the body or the query.
+  A path starts with "/" and is plain text; {name} stands for one part, {name:path} for one with slashes.
   fix: @endpoint(path="/write")
 """,
         False,
         id="HR17 a path that is none",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(path="/poems/{topc}")
+    def write(self, topic: str) -> str:
+        return topic
+
+    @endpoint(path="/songs/{song}")
+    def sing(self) -> str:
+        return "la"
+""",
+        """\
+HR17 Poet.write is served at /poems/{topc} and has no parameter topc
+  app.py:12
+    def write(self, topic: str) -> str:
+        ^
+  A named part of the path becomes the argument of that name.
+  fix: @endpoint(path="/poems/{topic}")
+
+HR17 Poet.sing is served at /songs/{song} and has no parameter song
+  app.py:16
+    def sing(self) -> str:
+        ^
+  A named part of the path becomes the argument of that name.
+  fix: def sing(self, song: str) -> str:
+""",
+        False,
+        id="HR17 a part of a path without its parameter",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(path="/poems/{topic}")
+    def write(self, topic: str) -> str:
+        return topic
+
+    @endpoint(path="/poems/{number:path}")
+    def read(self, number: int) -> str:
+        return ""
+""",
+        """\
+HR17 Poet.read cannot be served at /poems/{number:path}
+  app.py:16
+    def read(self, number: int) -> str:
+        ^
+  Poet.write is already served at /poems/{topic}.
+  fix: @endpoint(path="/my_read")
+""",
+        False,
+        id="HR17 a path that differs in names alone",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(path="/poems/{a}/{a}")
+    def write(self, a: str) -> str:
+        return a
+
+    @endpoint(path="/songs/{a:words}")
+    def sing(self, a: str) -> str:
+        return a
+""",
+        """\
+HR17 Poet.write cannot be served at '/poems/{a}/{a}'
+  app.py:12
+    def write(self, a: str) -> str:
+        ^
+  Duplicated param name a at path /poems/{a}/{a}.
+  fix: @endpoint(path="/write")
+
+HR17 Poet.sing cannot be served at '/songs/{a:words}'
+  app.py:16
+    def sing(self, a: str) -> str:
+        ^
+  Unknown path convertor 'words'.
+  fix: @endpoint(path="/sing")
+""",
+        False,
+        id="HR17 a pattern that is none",
+    ),
+    pytest.param(
+        """\
+@service
+class Poet:
+    @endpoint(path="/poems/{topics}")
+    def write(self, topics: list[str]) -> str:
+        return topics[0]
+
+    @endpoint(path="/songs/{song}")
+    async def sing(self, song: AsyncIterator[bytes]) -> AsyncIterator[str]:
+        yield "la"
+""",
+        """\
+HR18 Poet.write(topics) comes from the path and is not a scalar
+  app.py:12
+    def write(self, topics: list[str]) -> str:
+                    ^
+  A part of a path is text, which becomes a number or the like.
+  fix: topics: str
+
+HR18 Poet.sing(song) comes from the path and is not a scalar
+  app.py:16
+    async def sing(self, song: AsyncIterator[bytes]) -> AsyncIterator[str]:
+                         ^
+  A part of a path is text, which becomes a number or the like.
+  fix: song: str
+""",
+        False,
+        id="HR18 a part of a path that is no scalar",
+    ),
+    pytest.param(
+        """\
+class Shouting:
+    schema = {}
+
+    def read(self, body, path): ...
+    def answer(self, arguments): ...
+    def refusal(self, error, request_id): ...
+
+
+@service
+class Poet:
+    @endpoint(dialect=Shouting)
+    def write(self, topic: str) -> str:
+        return topic
+
+    @endpoint(dialect="shouting")
+    def sing(self, topic: str) -> str:
+        return topic
+
+    @endpoint(dialect=Shouting(), media_type="text/x")
+    def hum(self, topic: str) -> str:
+        return topic
+""",
+        """\
+HR17 Poet.write: dialect=Shouting is not a dialect
+  app.py:20
+    def write(self, topic: str) -> str:
+        ^
+  A dialect is an object with schema, read, answer, refusal (headrace.wire.dialect).
+  fix: @endpoint(dialect=Shouting())
+
+HR17 Poet.sing: dialect='shouting' is not a dialect
+  app.py:24
+    def sing(self, topic: str) -> str:
+        ^
+  A dialect is an object with schema, read, answer, refusal (headrace.wire.dialect).
+  fix: @endpoint(dialect=CHAT)
+
+HR17 Poet.hum has a media_type and a dialect
+  app.py:28
+    def hum(self, topic: str) -> str:
+        ^
+  The dialect says of what type each answer is.
+  fix: @endpoint(dialect=...)
+""",
+        False,
+        id="HR17 what is no dialect",
+    ),
+    pytest.param(
+        """\
+class Shouting:
+    schema = {}
+
+    def read(self, body, path): ...
+    def answer(self, arguments): ...
+    def refusal(self, error, request_id): ...
+
+
+@service
+class Poet:
+    @endpoint(dialect=Shouting())
+    async def sing(self) -> "AsyncIterator[Literal['la']]":
+        yield "la"
+""",
+        """\
+HR05 Poet.sing: Literal['la'] is no class that a value can be held against
+  app.py:20
+    async def sing(self) -> "AsyncIterator[Literal['la']]":
+                            ^
+  Items are str, bytes, pydantic models, dataclasses, TypedDicts, msgspec Structs, dict, list or scalars.
+  fix: @dataclass
+       class Item:
+""",
+        False,
+        id="HR05 an item that no dialect can be sure of",
     ),
     pytest.param(
         """\
@@ -1270,7 +1460,7 @@ HR17 Singer.write cannot be served at 'write'
   app.py:12
     async def write(self, prompt, *rest: str) -> AsyncIterator[str]:
               ^
-  A path starts with "/" and is plain text; arguments travel in the body or the query.
+  A path starts with "/" and is plain text; {name} stands for one part, {name:path} for one with slashes.
   fix: @endpoint(path="/write")
 
 HR17 Singer.write cannot answer FETCH

@@ -104,6 +104,14 @@ class Leaf:
     async def never(self) -> None:
         await asyncio.Event().wait()
 
+    @endpoint(path="/books/{book:path}/pages/{number}")
+    async def page(self, number: int, book: str, loud: bool = False) -> str:
+        return f"{book} {number} {loud}"
+
+    @endpoint(path="/spoken/{word}", methods=("GET",))
+    async def spoken(self, word: str, times: int = 1) -> AsyncIterator[str]:
+        yield word * times
+
     @endpoint
     async def request(self) -> list[Any]:
         return [context.request_id, context.remaining]
@@ -155,6 +163,12 @@ async def test_the_endpoint_is_called_with_its_own_method_and_at_its_own_path() 
     async with replica() as found:
         assert await records(found, "asked", name="Ada") == ["hello Ada"]
         assert await records(found, "moved") == ["found"]
+
+
+async def test_arguments_that_the_path_names_travel_there() -> None:
+    async with replica() as found:
+        assert await records(found, "page", book="a/b c%2F", number=3, loud=True) == ["a/b c%2F 3 True"]
+        assert await records(found, "spoken", word="\u00e9?#&", times=2) == ["\u00e9?#&\u00e9?#&"]
 
 
 async def test_a_stream_is_passed_on() -> None:

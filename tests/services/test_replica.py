@@ -136,3 +136,85 @@ async def test_waiting_sync_services_do_not_starve_each_other() -> None:
 
     async with composed(Above, Settings(sync_threads=1)) as running:
         assert await running.handle.read() == 3  # type: ignore[misc]
+
+
+# -- health
+
+
+class Unwell(Leaf):
+    def __init__(self, said: Any) -> None:
+        self._said = said
+
+    @property
+    def healthy(self) -> Any:
+        if isinstance(self._said, Exception):
+            raise self._said
+        return self._said
+
+
+class Telling(Leaf):
+    def __init__(self, known: Any) -> None:
+        self._known = known
+
+    @property
+    def example_arguments(self) -> Any:
+        if isinstance(self._known, Exception):
+            raise self._known
+        return self._known
+
+
+async def test_a_service_tells_arguments_that_work_once_it_has_started() -> None:
+    running = replica(service(Telling).bind({"model": "tiny"}))
+    assert running.example_arguments == {}
+    await running.start(handle)
+    assert running.example_arguments == {"model": "tiny"}
+
+
+async def test_a_service_need_not_tell_any() -> None:
+    running = replica(Leaf)
+    await running.start(handle)
+    assert running.example_arguments == {}
+
+
+@pytest.mark.parametrize("known", [OSError("gone"), 3])
+async def test_arguments_that_cannot_be_read_are_logged(known: Any, caplog: pytest.LogCaptureFixture) -> None:
+    running = replica(service(Telling).bind(known))
+    await running.start(handle)
+    assert running.example_arguments == {}
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info is not None) == ("Telling.example_arguments failed", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "healthy"), [(True, True), (False, False), (None, False), (0, False), (OSError("gone"), False)]
+)
+async def test_a_service_says_itself_whether_it_is_healthy(said: Any, healthy: bool) -> None:
+    running = replica(service(Unwell).bind(said))
+    await running.start(handle)
+    assert running.healthy is healthy
+
+
+async def test_a_service_that_says_nothing_is_healthy() -> None:
+    running = replica(Leaf)
+    await running.start(handle)
+    assert running.healthy
+
+
+async def test_a_method_called_healthy_says_nothing() -> None:
+    @service
+    class Asked:
+        @endpoint
+        async def healthy(self) -> bool:
+            return False
+
+    running = replica(Asked)
+    await running.start(handle)
+    assert running.healthy
+
+
+async def test_a_health_that_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    running = replica(service(Unwell).bind(OSError("gone")))
+    await running.start(handle)
+    assert not running.healthy
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info is not None) == ("Unwell.healthy failed", True)

@@ -21,8 +21,9 @@ from headrace.errors import (
 from headrace.metrics import Metrics
 from headrace.services.context import Request, answering, context
 from headrace.services.decorators import Bound, endpoint, service
-from headrace.services.dependencies import depends
+from headrace.services.dependencies import Handle, depends
 from headrace.services.runtime import Runtime, new_stream_id
+from headrace.wire.dialect import UNDECIDED
 from headrace.wire.formats import choose
 
 
@@ -83,7 +84,7 @@ async def run(running: Runtime, name: str, **arguments: Any) -> tuple[str, Any]:
     """What one request to an endpoint gives, and the error that it ended with."""
     found = next(each for each in running.definition.endpoints if each.attribute == name)
     sink = Collected()
-    stream = running.open(found, choose("text/plain", found.types, unary=not found.streams), sink)
+    stream = running.open(found, choose("text/plain", found.types, unary=not found.streams).answer(), sink)
     with answering(Request("r_1", {}, None, stream)):
         error = await running.run(stream, found, arguments)
     if error is None:
@@ -191,7 +192,7 @@ async def test_a_silent_endpoint_is_stopped_by_its_own_timeout() -> None:
 async def test_a_stream_that_has_no_time_left_does_not_run() -> None:
     async with runtime() as running:
         found = next(each for each in running.definition.endpoints if each.attribute == "stream")
-        stream = running.open(found, choose("text/plain", found.types, unary=False), Collected())
+        stream = running.open(found, choose("text/plain", found.types, unary=False).answer(), Collected())
         assert isinstance(await running.run(stream, found, {}, deadline=0.0), DeadlineExceeded)
         assert stream.items == 0
 
@@ -199,10 +200,76 @@ async def test_a_stream_that_has_no_time_left_does_not_run() -> None:
 async def test_a_stream_that_never_ran_is_counted_too() -> None:
     async with runtime() as running:
         found = running.definition.endpoints[0]
-        running.open(found, choose(None, found.types, unary=False), Collected())
+        running.open(found, choose(None, found.types, unary=False).answer(), Collected())
         running.count(found, ClientGone())
         exposition = running.metrics.exposition().decode()
     assert 'headrace_streams_total{end="client_gone",endpoint="Poet.stream"} 1.0' in exposition
+
+
+async def test_how_a_stream_is_answered_can_be_decided_late() -> None:
+    async with runtime() as running:
+        found = running.definition.endpoints[0]
+        sink = Collected()
+        stream = running.open(found, UNDECIDED, sink)
+        assert 'headrace_streams_started_total{endpoint="Poet.stream"} 1.0' in running.metrics.exposition().decode()
+        running.settle(stream, found, choose("text/event-stream", found.types).answer(), sink)
+        with answering(Request("r_1", {}, None, stream)):
+            assert await running.run(stream, found, {"lines": 1}) is None
+        await stream.finish()
+        running.count(found, None)
+        assert sink.data.startswith(b'id: 1\ndata: "rain0"\n\nevent: end\n')
+
+
+# health
+
+
+@service
+class Engine:
+    healthy = True
+
+    @endpoint
+    async def turn(self) -> str:
+        return ""
+
+
+@service
+class Driver:
+    engine: Handle[Engine] = depends(Engine)
+    healthy = True
+
+    @endpoint
+    async def drive(self) -> str:
+        return ""
+
+
+async def test_a_service_without_trouble_is_healthy() -> None:
+    async with runtime(Driver) as running:
+        assert (running.healthy, running.trouble) == (True, None)
+
+
+async def test_a_service_that_says_so_is_not_healthy_and_is_named() -> None:
+    async with runtime(Driver) as running:
+        running.instance.healthy = False
+        assert (running.healthy, running.trouble) == (False, "Driver: not healthy, by its own account")
+        running.instance.healthy = True
+        assert running.healthy
+
+
+async def test_a_service_is_as_healthy_as_what_it_depends_on() -> None:
+    @service
+    class Broken(Engine):
+        healthy = False
+
+    @service
+    class Above:
+        engine: Handle[Broken] = depends(Broken)
+
+        @endpoint
+        async def drive(self) -> str:
+            return ""
+
+    async with runtime(Above) as running:
+        assert running.trouble == "Broken: not healthy, by its own account"
 
 
 # starting and stopping
@@ -620,7 +687,7 @@ async def test_a_call_can_be_stopped_by_whoever_owns_the_request() -> None:
     running = runtime(Bound(Top, (Bound(Below),)))
     async with running:
         (found,) = running.definition.endpoints
-        stream = running.open(found, choose(None, found.types, unary=True), Collected(), key="ada")
+        stream = running.open(found, choose(None, found.types, unary=True).answer(), Collected(), key="ada")
         with answering(Request("r_1", {}, None, stream)):
             await running.run(stream, found, {})
     assert keys == ["ada", "ada"]

@@ -97,3 +97,21 @@ def test_the_ending_is_the_encoders(plain: Any) -> None:
     assert recorder.ending(End(items=3)) == b"[end 3]"
     assert recorder.ending(Failure("internal", "no", items_sent=3)) == b"[internal 3]"
     assert (recorder.in_band, recorder.heartbeat) == (True, b"~")
+
+
+def test_another_encoder_can_be_taken_before_the_first_value(plain: Any) -> None:
+    first, second = plain(), plain()
+    first.item = second.header
+    recorder = Recorder(first, Order())
+    recorder.encode_with(second)
+    assert (recorder.record("a"), recorder.in_band, recorder.heartbeat) == (b"a;", True, b"~")
+    with pytest.raises(AssertionError, match="values were recorded"):
+        recorder.encode_with(first)
+
+
+def test_another_encoder_does_not_start_what_was_stopped(plain: Any) -> None:
+    recorder = Recorder(plain(), Order())
+    recorder.stop()
+    recorder.encode_with(plain())
+    with pytest.raises(Cancelled):
+        recorder.record("a")

@@ -1011,3 +1011,71 @@ async def test_an_internal_error_of_a_child_is_the_parents_own_with_the_whole_ch
     error = await new_stream(JoiningOutlet(new_peer(), Window())).run(drive_async(say))
     assert error is not inner
     assert caplog.text.count("ValueError: boom") == 1
+
+
+# ---- an encoding that is decided late, or that has the last word
+
+
+async def one() -> AsyncIterator[str]:
+    yield "a"
+
+
+async def test_encoding_and_outlet_can_be_decided_before_it_runs(new_stream: Any, new_peer: Any, plain: Any) -> None:
+    first, second = new_peer(), new_peer()
+    stream = new_stream(HoldingOutlet(first, 100))
+    outlet = JoiningOutlet(second, Window())
+    stream.settle(plain(), outlet)
+    assert stream.outlet is outlet
+    await stream.run(drive_async(one))
+    await stream.finish()
+    assert (first.got, second.got) == ("", "a;[end 1]")
+    with pytest.raises(AssertionError, match="it runs, or has run"):
+        stream.settle(plain(), outlet)
+
+
+async def test_a_stream_that_was_stopped_before_it_was_decided_does_not_run(
+    new_stream: Any, new_peer: Any, plain: Any
+) -> None:
+    peer = new_peer()
+    stream = new_stream(HoldingOutlet(new_peer(), 100))
+    stream.cancel()
+    stream.settle(plain(), JoiningOutlet(peer, Window()))
+    assert isinstance(await stream.run(drive_async(one)), Cancelled)
+    await stream.finish()
+    assert peer.got == "[cancelled 0]"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(DeadlineExceeded("not all of it"), "deadline_exceeded"), (KeyError("x"), "internal")]
+)
+async def test_an_end_that_cannot_be_told_is_a_failure(
+    new_peer: Any, plain: Any, raised: Exception, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class NoEnd(plain):  # type: ignore[misc]
+        def end(self, end: End) -> bytes:
+            raise raised
+
+    peer = new_peer()
+    stream = Stream("s_1", "Talk.say", Recorder(NoEnd(), Order()), JoiningOutlet(peer, Window()))
+    error = await stream.run(drive_async(one))
+    assert error is not None
+    assert (error.code, stream.error) == (code, error)
+    assert isinstance(stream.ending, Failure)
+    await stream.finish()
+    assert peer.got == f"a;[{code} 1]"
+    assert len(caplog.records) == (code == "internal")
+
+
+async def test_an_encoding_is_asked_for_its_end_once(new_peer: Any, plain: Any) -> None:
+    class Counting(plain):  # type: ignore[misc]
+        asked = 0
+
+        def end(self, end: End) -> bytes:
+            self.asked += 1
+            return b"[%d]" % self.asked
+
+    peer = new_peer()
+    stream = Stream("s_1", "Talk.say", Recorder(Counting(), Order()), JoiningOutlet(peer, Window()))
+    await stream.run(drive_async(one))
+    await stream.finish()
+    assert peer.got == "a;[1]"

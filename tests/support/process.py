@@ -11,6 +11,13 @@ def resident_bytes(pid: int) -> int:
     return int(kibibytes) * 1024
 
 
+def peak_bytes(pid: int) -> int:
+    """The most memory that it has held."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (kibibytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kibibytes) * 1024
+
+
 def descriptors(pid: int) -> int:
     """Files, sockets and pipes that it has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))

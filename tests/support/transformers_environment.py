@@ -14,7 +14,10 @@ from pathlib import Path
 from served import REPOSITORY
 
 FOLDER = REPOSITORY / ".cache" / "transformers"
-PACKAGES = ("torch==2.13.0", "transformers==5.23.*", "fastapi>=0.116,<1")
+PACKAGES = (
+    *("torch==2.13.0", "transformers==5.23.*", "fastapi>=0.116,<1"),
+    *("pytest>=9,<10", "pytest-asyncio>=1.3,<2", "hypothesis>=6.150,<7"),  # of tests that run there themselves
+)
 INSTALLS_WITHIN = 900  # seconds
 
 

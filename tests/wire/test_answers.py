@@ -99,7 +99,7 @@ def test_every_choice_is_read_by_who_knows_the_types_and_by_who_does_not(media_t
     kind, value = (bytes, b"\xff") if media_type == "application/octet-stream" else (str, "é")
     types = stream_types(kind)
     choice = choose(media_type, types)
-    encoder = choice.encoder()
+    encoder = choice.answer().encoder
     decoder = decoder_for(choice.content_type, types if knows else UNKNOWN)
     events = decoder.feed(encode(encoder, Item(value)) + encode(encoder, End(1))) + decoder.finish()
     assert events == [Item(value), End(1)]

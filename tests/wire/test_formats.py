@@ -184,8 +184,8 @@ def test_nothing_acceptable_names_what_there_is(
 )
 def test_the_choice_makes_its_encoder(accept: str, types: StreamTypes, unary: bool, encoder: type) -> None:
     choice = choose(accept, types, unary=unary)
-    assert type(choice.encoder()) is encoder
-    assert choice.encoder() is not choice.encoder()
+    assert type(choice.answer().encoder) is encoder
+    assert choice.answer().encoder is not choice.answer().encoder
 
 
 def test_formats_that_tell_no_failure_in_band_say_so() -> None:

@@ -14,7 +14,7 @@ from headrace.errors import (
     WireError,
 )
 from headrace.wire.events import End, Event, Failure, Footer, Header, Item
-from headrace.wire.sse import EventStreamParser, ServerSentEvent, SseDecoder, SseEncoder
+from headrace.wire.sse import EventStreamParser, ServerSentEvent, SseDecoder, SseEncoder, record
 from headrace.wire.stream_types import stream_types
 
 VECTORS = json.loads((Path(__file__).parents[2] / "spec/vectors/sse.json").read_text())["cases"]
@@ -314,3 +314,8 @@ def test_the_data_of_an_event_is_read_as_declared(item: Any, data: bytes, value:
 def test_the_data_of_an_event_must_be_of_the_declared_type(item: Any, data: bytes) -> None:
     with pytest.raises(InvalidItem):
         SseDecoder(stream_types(item)).feed(b"data: " + data + b"\n\n")
+
+
+def test_a_record_of_another_api_has_a_name_or_none() -> None:
+    assert record(b'{"a":1}') == b'data: {"a":1}\n\n'
+    assert record(b'{"a":1}', "ping") == b'event: ping\ndata: {"a":1}\n\n'

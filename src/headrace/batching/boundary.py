@@ -53,6 +53,7 @@ class Boundary:
         news: guards what both sides use.
         tell: says that there may be something to do, with `news` held; who makes the steps may replace it.
         stepping_since: when the present step began, by the clock of who makes it; None between the steps.
+        stopped: no further step is made, whoever is in it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, admission: Admission, linger: float) -> None:
@@ -62,6 +63,7 @@ class Boundary:
         self.news = threading.Condition()
         self.tell: Callable[[], None] = self.news.notify_all
         self.stepping_since: float | None = None
+        self.stopped = False
         self._admission = admission
         self._linger = linger
         self._idle_since: float | None = None
@@ -125,6 +127,12 @@ class Boundary:
         """It does not stay when nobody is left."""
         with self.news:
             self._linger = 0.0
+            self.tell()
+
+    def stop(self) -> None:
+        """No further step is made: the interpreter ends, and nobody is left to read."""
+        with self.news:
+            self.stopped = True
             self.tell()
 
     def close(self) -> None:

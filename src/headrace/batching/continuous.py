@@ -116,6 +116,16 @@ class ContinuousBatched(Generic[P, I_co]):
             return cast(AsyncIterator[I_co], self._call_from_thread(call))
         return self._submit(call)
 
+    @property
+    def healthy(self) -> bool:
+        """Whether calls have a chance, on any instance: it does not fail over and over, and is not stuck in a step."""
+        return all(lane.healthy for lane in self._lanes.all())
+
+    def close(self) -> None:
+        """Its generators end as soon as nobody is left, on any instance; a later call makes them afresh."""
+        for lane in self._lanes.all():
+            lane.close()
+
     def _new_lane(self) -> Lane:
         return Lane(self._plan, self._let_go)
 

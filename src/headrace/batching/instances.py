@@ -51,6 +51,11 @@ class Instances(Generic[Q]):
             entry = self._entries.get(id(instance))
             return [] if entry is None else list(entry.queues.values())
 
+    def all(self) -> list[Q]:
+        """The queues of all instances."""
+        with self._lock:
+            return [queue for entry in self._entries.values() for queue in entry.queues.values()]
+
     def loop(self, instance: Any) -> asyncio.AbstractEventLoop:
         """The event loop that this instance is used on, for a thread that has none of its own.
 

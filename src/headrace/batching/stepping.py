@@ -7,6 +7,7 @@ Neither stands in the context of a caller, because it works for all of them: wha
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import threading
 from abc import ABC, abstractmethod
@@ -19,6 +20,9 @@ from headrace.batching.slots import Slots
 from headrace.batching.step_meter import StepMeter
 from headrace.errors import InternalError, ShuttingDown
 from headrace.streams.closing import AsyncClosing, Closing
+
+EXIT_SECONDS = 5.0
+"""How long the end of the interpreter waits for a step to be over."""
 
 _END = object()
 
@@ -108,11 +112,26 @@ class Stepping(ABC):
 
 
 class ThreadStepping(Stepping):
-    """Sync generators, all on one thread."""
+    """Sync generators, all on one thread.
+
+    It is a daemon, so that a step that never returns does not hold up the end of the process. But a thread that comes
+    back from a model's native code while the interpreter is taken down takes the process with it, so the end waits for
+    the step under way, and the generator is closed.
+    """
+
+    def __init__(self, work: Work, boundary: Boundary, meter: StepMeter, clock: Callable[[], float]) -> None:
+        super().__init__(work, boundary, meter, clock)
+        self._thread = threading.Thread(target=self._run, name=f"headrace-{work.name}", daemon=True)
 
     def start(self) -> None:
         """See `Stepping.start`."""
-        threading.Thread(target=self._run, name=f"headrace-{self._work.name}", daemon=True).start()
+        atexit.register(self._leave)
+        self._thread.start()
+
+    def _leave(self) -> None:
+        """The interpreter ends."""
+        self._boundary.stop()
+        self._thread.join(EXIT_SECONDS)
 
     def _run(self) -> None:
         while self._rest(lingers=False):
@@ -121,6 +140,7 @@ class ThreadStepping(Stepping):
             except BaseException as error:  # whatever the user's code raises concerns the members
                 self._lose(error)
             self._hand_over()
+        atexit.unregister(self._leave)
         self._tell(self._close)
 
     def _advance(self, source: Iterator[Any]) -> None:
@@ -137,7 +157,7 @@ class ThreadStepping(Stepping):
         """Waits until a step is due; False: nobody is left (see `Boundary.rest`)."""
         boundary = self._boundary
         with boundary.news:
-            while not boundary.loop.is_closed():
+            while not (boundary.stopped or boundary.loop.is_closed()):
                 seconds = LOOK_SECONDS if boundary.is_ahead() else boundary.rest(self._clock(), lingers=lingers)
                 if not seconds:
                     return seconds is not None

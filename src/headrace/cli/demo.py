@@ -13,6 +13,7 @@ import click
 
 from headrace.cli.children import Child, Children
 from headrace.cli.exits import EXIT_CANNOT_START, EXIT_OK, EXIT_STREAM_FAILED, EXIT_TRUNCATED, fail
+from headrace.cli.pace import Pace
 from headrace.cli.port import port_of
 from headrace.cli.serving import take_port
 from headrace.config import Settings
@@ -78,17 +79,16 @@ def tell(events: Iterable[StreamEvent], clock: Callable[[], float]) -> int:
 
     Args:
         events: of the answer; asked for now.
-        clock: seconds.
+        clock: seconds; monotonic.
 
     Returns:
         The exit code.
     """
-    asked, first, pieces = clock(), 0.0, 0
+    pace = Pace(clock)
     try:
         for event in events:
             if isinstance(event, Item):
-                pieces += 1
-                first = first or clock() - asked
+                pace.piece()
                 click.echo(event.data, nl=False)
             elif isinstance(event, Failure):
                 return _failed(event.code, event.message, EXIT_STREAM_FAILED)
@@ -96,9 +96,7 @@ def tell(events: Iterable[StreamEvent], clock: Callable[[], float]) -> int:
         return _failed(error.code, error.message, EXIT_TRUNCATED)
     except HeadraceError as error:
         return _failed("not an answer", str(error), EXIT_STREAM_FAILED)
-    rest = clock() - asked - first
-    rate = f" · {(pieces - 1) / rest:.0f} pieces/s" if pieces > 1 and rest > 0 else ""
-    click.secho(f"\n\n  first token {first * 1000:.0f} ms{rate} · {pieces} pieces", fg="green")
+    click.secho(f"\n\n  {pace.told()}", fg="green")
     return EXIT_OK
 
 

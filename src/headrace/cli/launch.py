@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headrace.cli.engine_choice import EngineChoice
 from headrace.cli.target import Location
 from headrace.config import Settings
 
@@ -15,13 +16,13 @@ class Launch:
 
     Attributes:
         mode: the subcommand.
-        location: of the service.
+        source: where the service comes from.
         assignments: constructor arguments, as texts by `Class.parameter`.
         settings: of the server.
     """
 
     mode: str
-    location: Location
+    source: Location | EngineChoice
     assignments: Mapping[str, str]
     settings: Settings
 

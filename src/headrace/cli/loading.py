@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, TypeGuard
 
+from headrace.cli.engine_choice import EngineChoice
 from headrace.cli.importing import import_code
 from headrace.cli.target import Location
 from headrace.errors import DefinitionError, Mistake
@@ -17,13 +18,17 @@ from headrace.services.overrides import configured
 Servable = type | Bound[Any]
 
 
-def load_bound(location: Location, assignments: Mapping[str, str]) -> Bound[Any]:
-    """As `load`, with constructor arguments from the command line; a class alone is bound to nothing else.
+def load_bound(source: Location | EngineChoice, assignments: Mapping[str, str]) -> Bound[Any]:
+    """What is served, with constructor arguments from the command line; a class alone is bound to nothing else.
 
     Raises:
-        DefinitionError: as `load`; HR19 for assignments that do not fit.
+        DefinitionError: as `load`; HR19 for assignments that do not fit; HR22 for an engine without its packages.
     """
-    loaded = load(location)
+    if isinstance(source, EngineChoice):
+        from headrace.cli.engine_loading import load_engine  # deferred: most services have no engine
+
+        return load_engine(source, assignments)
+    loaded = load(source)
     return configured(loaded if isinstance(loaded, Bound) else Bound(loaded), assignments)
 
 

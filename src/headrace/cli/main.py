@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Serve in production.",
     "check": "Show all mistakes of a service without starting it.",
     "routes": "Show the endpoints of a service with their types.",
+    "chat": "Talk to a chat service.",
     "demo": "Let the built-in model answer a question, token by token.",
 }
 

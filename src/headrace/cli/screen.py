@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import click
 
+from headrace.cli.printable import printable
 from headrace.services.definition import ServiceDefinition
 from headrace.services.endpoint import EndpointDefinition
 from headrace.wire.formats import FORMATS
@@ -13,29 +15,58 @@ from headrace.wire.formats import FORMATS
 WIDTH = 90
 
 
-def show_ready(definition: ServiceDefinition, label: str, mode: str, address: str, seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A server that answers.
+
+    Attributes:
+        label: of what it serves.
+        mode: the subcommand.
+        address: of the server, with a slash at the end.
+        seconds: from its start until now.
+        model: the name to ask its OpenAI API for; None: it has none.
+    """
+
+    definition: ServiceDefinition
+    label: str
+    mode: str
+    address: str
+    seconds: float
+    model: str | None = None
+
+
+def show_ready(ready: Ready) -> None:
     """What a server prints when it answers: where it is and what it serves."""
-    title = f"headrace {version('headrace')} · {mode} · {label}"
-    ready = f"ready in {seconds:.2f} s"
-    click.echo(f"  {click.style(title, bold=True)}{ready:>{max(WIDTH - len(title), len(ready) + 2)}}")
-    click.echo(f"  {click.style('➜', fg='green')} {click.style(address, fg='cyan')}")
-    show_routes(definition)
+    title = f"headrace {version('headrace')} · {ready.mode} · {ready.label}"
+    seconds = f"ready in {ready.seconds:.2f} s"
+    click.echo(f"  {click.style(title, bold=True)}{seconds:>{max(WIDTH - len(title), len(seconds) + 2)}}")
+    arrow = click.style("➜", fg="green")
+    where = f"  {arrow} {click.style(ready.address, fg='cyan')}"
+    if ready.model is not None:
+        where += f'        {arrow} OpenAI base {ready.address}v1 (model "{printable(ready.model)}")'
+    click.echo(where)
+    show_routes(ready.definition)
 
 
 def show_routes(definition: ServiceDefinition) -> None:
-    """One line per endpoint: method, path, parameters, what it gives, and in which formats."""
-    rows = [
-        (
-            f"{'|'.join(endpoint.methods)} {endpoint.path}",
-            f"{endpoint.signature} → {endpoint.returns}",
-            " · ".join(format_names(endpoint)),
-        )
-        for endpoint in definition.endpoints
-    ]
+    """One line per endpoint: method, path, parameters, what it gives, and in which formats.
+
+    An endpoint that speaks another API says in words what it does: its parameters are that API's.
+    """
+    rows = [_row(endpoint) for endpoint in definition.endpoints]
     rows += [(f"* {mount.path}/", f"→ {type(mount.app).__name__}", "asgi") for mount in definition.mounts]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for route, types, formats in rows:
-        click.echo(f"  {route:<{widths[0]}}   {types:<{widths[1]}}   {click.style(formats, dim=True)}")
+    routes = max(len(route) for route, _, _ in rows)
+    types = max((len(what) for _, what, formats in rows if formats), default=0)
+    for route, what, formats in rows:
+        end = f"{what:<{types}}   {click.style(formats, dim=True)}" if formats else what
+        click.echo(f"  {route:<{routes}}   {end}")
+
+
+def _row(endpoint: EndpointDefinition) -> tuple[str, str, str]:
+    route = f"{'|'.join(endpoint.methods)} {endpoint.path}"
+    if endpoint.dialect is not None:
+        return route, endpoint.summary, ""
+    return route, f"{endpoint.signature} → {endpoint.returns}", " · ".join(format_names(endpoint))
 
 
 def format_names(endpoint: EndpointDefinition) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -11,18 +12,21 @@ from typing import Any
 import click
 
 from headrace.cli.children import Children, Inheritance
+from headrace.cli.engine_choice import EngineChoice, choose
 from headrace.cli.exits import EXIT_CANNOT_START, EXIT_USAGE, fail, refuse
 from headrace.cli.launch import Launch
 from headrace.cli.options import assignment_option, read_settings, target_argument, with_settings
 from headrace.cli.port import PortTaken, bind, bind_next, free_port, port_of
-from headrace.cli.settings_file import FILES
+from headrace.cli.settings_file import UnreadableFile
 from headrace.cli.supervisor import Supervisor
 from headrace.cli.target import Location, find
 from headrace.cli.watch import Watch
-from headrace.config import Settings
-from headrace.errors import DefinitionError, Mistake
+from headrace.config import ConfigError, Settings
+from headrace.engines.table import ENGINES
+from headrace.errors import DefinitionError, Mistake, SetupError
 
-DEMO = "headrace.demo:Chat"
+DEMO = "tiny"
+"""The engine of `--demo`."""
 
 RELOAD_GRACE = 3.0
 """Seconds that a server gets, after the drain, to stop before a reload kills it: its code may hang."""
@@ -45,19 +49,28 @@ def serving_command(mode: str, summary: str, defaults: Mapping[str, Any], *, nex
     @target_argument
     @with_settings
     @assignment_option
-    @click.option("--demo", is_flag=True, help="Serve the built-in chat model instead of a TARGET.")
+    @click.option(
+        "--engine",
+        metavar="NAME",
+        help=f"Serve a language model instead of a TARGET; {', '.join(ENGINES)}.  [env var: HEADRACE_ENGINE]",
+    )
+    @click.option("--model", metavar="PATH_OR_NAME", help="The engine's model.  [env var: HEADRACE_MODEL]")
+    @click.option("--demo", is_flag=True, help=f"Serve the built-in chat model: --engine {DEMO}.")
     @click.option("--inherit", type=Inheritance.read, hidden=True, help="What a child gets from its supervisor.")
     def command(
-        target: str | None, assignments: Mapping[str, str], demo: bool, inherit: Inheritance | None, **flags: Any
+        target: str | None,
+        assignments: Mapping[str, str],
+        engine: str | None,
+        model: str | None,
+        demo: bool,
+        inherit: Inheritance | None,
+        **flags: Any,
     ) -> None:
-        if demo and target:
-            fail("--demo serves the built-in model; leave out TARGET", EXIT_USAGE)
+        if demo and (target or engine or model):
+            fail("--demo serves the built-in model; leave out TARGET, --engine and --model", EXIT_USAGE)
         settings = read_settings(flags, Path.cwd(), defaults)
-        try:
-            location = find(DEMO if demo else target, Path.cwd())
-        except DefinitionError as error:
-            refuse(error.mistakes, EXIT_CANNOT_START)
-        launch = Launch(mode, location, assignments, settings)
+        source = EngineChoice(DEMO) if demo else _source(target, {"engine": engine, "model": model}, Path.cwd())
+        launch = Launch(mode, source, assignments, settings)
         if inherit is not None:
             raise SystemExit(_serve(launch, socket.socket(fileno=inherit.listener), inherit))
         with take_port(settings, next_port=next_port) as listener:
@@ -82,10 +95,15 @@ def take_port(settings: Settings, *, next_port: bool) -> socket.socket:
     return listener
 
 
-def watched_folders(location: Location) -> list[Path]:
-    """The folder of the target; the current one too where it is a project's."""
-    is_project = any((location.folder / name).is_file() for name, _ in FILES)
-    return [location.root, location.folder] if is_project else [location.root]
+def _source(target: str | None, flags: Mapping[str, str | None], folder: Path) -> Location | EngineChoice:
+    try:
+        return choose(target, flags, os.environ, folder) or find(target, folder)
+    except (ConfigError, UnreadableFile) as error:
+        fail(str(error), EXIT_USAGE)
+    except SetupError as error:
+        fail(str(error), EXIT_CANNOT_START)
+    except DefinitionError as error:
+        refuse(error.mistakes, EXIT_CANNOT_START)
 
 
 def _start(launch: Launch, listener: socket.socket) -> int:
@@ -94,7 +112,7 @@ def _start(launch: Launch, listener: socket.socket) -> int:
         return _serve(launch, listener, None)
     supervisor = Supervisor(Children(sys.argv[1:], listener))
     if settings.reload:
-        return supervisor.keep_one(Watch(watched_folders(launch.location)), settings.drain + RELOAD_GRACE)
+        return supervisor.keep_one(Watch(launch.source.watched), settings.drain + RELOAD_GRACE)
     return supervisor.keep_many(settings.workers)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.cli.discovery import not_found, shown
-from headrace.cli.settings_file import UnreadableFile, read_file
+from headrace.cli.settings_file import FILES, UnreadableFile, read_file
 from headrace.errors import DefinitionError, Mistake
 
 DEFAULT_FILES = ("app.py", "main.py", "service.py")
@@ -35,6 +35,16 @@ class Location:
     def label(self) -> str:
         """How the user names it: `app.py`, or `pkg.mod` when it is installed."""
         return self.module if self.file is None else shown(self.file, self.folder)
+
+    @property
+    def watched(self) -> list[Path]:
+        """The folder of the target, whose changes matter; the current one too where it is a project's."""
+        is_project = any((self.folder / name).is_file() for name, _ in FILES)
+        return [self.root, self.folder] if is_project else [self.root]
+
+    def title(self, service: str) -> str:
+        """What is served, for people: `app.py:Chat`, with the name that was asked for or else the service's own."""
+        return f"{self.label}:{self.name or service}"
 
 
 def find(target: str | None, folder: Path) -> Location:

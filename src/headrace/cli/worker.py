@@ -15,7 +15,7 @@ from headrace.cli.exits import EXIT_CANNOT_START, EXIT_OK, EXIT_STOPPED, refuse,
 from headrace.cli.launch import Launch
 from headrace.cli.loading import load_bound
 from headrace.cli.port import share, url
-from headrace.cli.screen import show_ready
+from headrace.cli.screen import Ready, show_ready
 from headrace.errors import DefinitionError, SetupError
 from headrace.server.app import Application
 from headrace.server.run import configure_logging, run
@@ -60,7 +60,7 @@ class Worker:
     def _serve(self, listener: socket.socket) -> int:
         settings = self._launch.settings
         try:
-            bound = load_bound(self._launch.location, self._launch.assignments)
+            bound = load_bound(self._launch.source, self._launch.assignments)
             application = Application(bound, settings)
         except DefinitionError as error:
             refuse(error.mistakes, EXIT_CANNOT_START)
@@ -84,9 +84,9 @@ class Worker:
     def _announce(self, bound: Bound[object], runtime: Runtime, listener: socket.socket) -> None:
         if (mistake := public_without_key(self._launch.settings)) is not None:
             show_mistakes([mistake])
-        location = self._launch.location
-        label = f"{location.label}:{location.name or bound.service.__name__}"
-        show_ready(runtime.definition, label, self._launch.title, url(listener), process_age())
+        label = self._launch.source.title(bound.service.__name__)
+        model = model_name(runtime)
+        show_ready(Ready(runtime.definition, label, self._launch.title, url(listener), process_age(), model))
 
     def _leave(self, number: int, _: object) -> None:
         """A signal while nothing is served: it interrupts the code that is starting; a second one ends the process.
@@ -106,3 +106,12 @@ class Worker:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         time.sleep(self._launch.settings.drain + STOP_GRACE)
         os._exit(EXIT_STOPPED)
+
+
+def model_name(runtime: Runtime) -> str | None:
+    """What clients of the OpenAI API ask for, where what runs is a language model."""
+    if all(endpoint.dialect is None for endpoint in runtime.definition.endpoints):
+        return None
+    from headrace.openai.service import LanguageModel  # deferred: services without another API do not need it
+
+    return runtime.instance.name if isinstance(runtime.instance, LanguageModel) else None

@@ -3,6 +3,9 @@
 The class is the source of truth for both ends: its endpoints' paths, parameters and types. To editors and type
 checkers the result is a `Poet`. Calling a method gives what the method itself gives: `Header`, the items, `Footer`, or
 the answer; over `AsyncClient` with `async for` and `await`, over `Client` with `for` and at once.
+
+Not an endpoint that speaks another API, which answers in another form than headrace's, and not one whose path has named
+parts: those are called by their paths.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class TypedClient:
     """The endpoints of a service as methods."""
 
     def __init__(self, service: type, invoke: Invoke) -> None:
-        """Raises TypeError where the class has no endpoints, or one whose types cannot be read."""
+        """Raises TypeError where the class has no endpoints to call, or one whose types cannot be read."""
         self._service = service
         self._methods = remote_methods(service)
         self._invoke = invoke
@@ -58,14 +61,19 @@ class TypedClient:
 
 
 def remote_methods(service: type) -> dict[str, RemoteMethod]:
-    """The endpoints of a service class by the names of its methods."""
+    """The endpoints of a service class that are called by the names of their methods; raises TypeError without any."""
     methods: dict[str, RemoteMethod] = {}
+    refused: list[str] = []
     for name, function in inspect.getmembers(service, callable):
         options = getattr(function, ENDPOINT, None)
-        if options is not None:
+        if options is None:
+            continue
+        if why := _why_not(name, options):
+            refused.append(f"{service.__name__}.{why}")
+        else:
             methods[name] = _remote_method(service, name, function, options)
     if not methods:
-        raise TypeError(f"{service.__name__} has no endpoints: methods marked with @endpoint")
+        raise TypeError("; ".join(refused) or f"{service.__name__} has no endpoints: methods marked with @endpoint")
     return methods
 
 
@@ -92,7 +100,20 @@ def _remote_method(service: type, name: str, function: Any, options: Any) -> Rem
     )
 
 
+def _why_not(name: str, options: Any) -> str:
+    """Why an endpoint is not called by its method's name, and what to do instead; empty for one that is."""
+    path = options.path or f"/{name}"
+    if options.dialect is not None:
+        return f"{name} speaks another API at {path}: call it with a client of that API"
+    if "{" in path:
+        return f"{name} has named parts in its path: fill them in, and client.stream or client.call takes it: {path}"
+    return ""
+
+
 def _unknown(service: type, name: str, methods: Mapping[str, RemoteMethod]) -> str:
+    options = getattr(getattr(service, name, None), ENDPOINT, None)
+    if options is not None:
+        return f"{service.__name__}.{_why_not(name, options)}"
     close = difflib.get_close_matches(name, methods, n=1)
     hint = f'. Did you mean "{close[0]}"?' if close else f": it has {', '.join(methods)}"
     return f'{service.__name__} has no endpoint "{name}"{hint}'

@@ -39,10 +39,10 @@ from headrace.server.http import HttpExchange
 from headrace.server.log import log_refusal
 from headrace.server.request import HttpRequest
 from headrace.server.response import Response, ResponseAborted
+from headrace.server.routes import Route, Routes
 from headrace.server.security import Hosts, Keys, Origins, with_cors
 from headrace.server.websocket import WebSocketExchange, denying
 from headrace.services.decorators import Bound
-from headrace.services.endpoint import EndpointDefinition
 from headrace.services.mounts import MountDefinition
 from headrace.services.runtime import Runtime
 
@@ -69,7 +69,7 @@ class Application:
     ) -> None:
         self.settings = settings or Settings()
         self.runtime = Runtime(target, self.settings, Metrics(), clock)
-        self._endpoints = {endpoint.path: endpoint for endpoint in self.runtime.definition.endpoints}
+        self._routes = Routes(self.runtime.definition.endpoints, lambda: self.runtime.example_arguments)
         for mount in self.runtime.definition.mounts:
             bind_routes(mount.app, self.runtime.definition.service)
         self._system = SystemRoutes(self.runtime)
@@ -153,24 +153,26 @@ class Application:
 
     async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive, response: Response) -> None:
         address, _ = scope.get("client") or ("", 0)
+        route = self._routes.find(request.path)
+        if route is not None:
+            response.dialect = route.endpoint.dialect
         try:
             self._hosts.check(request)
             key = "" if self._system.is_open(request) else self._keys.check(request)
             self._origins.check(request)
             if not self.runtime.started:
                 await self._started()
-            endpoint = self._endpoints.get(request.path)
-            if endpoint is not None:
-                if request.method not in endpoint.methods:
-                    raise self._wrong_method(request, endpoint)
+            if route is not None:
+                if request.method not in route.endpoint.methods:
+                    raise self._wrong_method(request, route)
                 share = self._share(key, address)
-                exchange = HttpExchange(self.runtime, endpoint, request, receive, response, key, share)
+                exchange = HttpExchange(self.runtime, route, request, receive, response, key, share)
                 await exchange.answer()
             elif not await self._system.answer(request, key, response):
                 mount, share = self._mount(request), self._share(key, address)
                 await AppExchange(self.runtime, mount, request, scope, receive, response, key, share).answer()
         except RequestError as error:
-            log_refusal(request, error)
+            log_refusal(request, response.refusal(error).status, error)
             await response.problem(error)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,6 +180,10 @@ class Application:
         request = HttpRequest(scope)
         address, _ = scope.get("client") or ("", 0)
         await receive()  # that there is one
+        response = Response(denying(scope, send), request.id)
+        route = self._routes.find(request.path)
+        if route is not None:
+            response.dialect = route.endpoint.dialect
         try:
             self._hosts.check(request)
             self._origins.check_handshake(request)
@@ -186,18 +192,20 @@ class Application:
                 raise ShuttingDown
             if not self.runtime.started:
                 await self._started()
-            endpoint, share = self._endpoints.get(request.path), self._share(key, address)
+            share = self._share(key, address)
             exchange: WebSocketExchange | AppSocket
-            if endpoint is not None:
-                exchange = WebSocketExchange(self.runtime, endpoint, request, receive, send, key, share)
+            if route is not None:
+                if route.endpoint.dialect is not None:
+                    raise self._no_websocket(request, route)
+                exchange = WebSocketExchange(self.runtime, route, request, receive, send, key, share)
             else:
                 mount = self._mount(request)
                 exchange = AppSocket(self.runtime, mount, request, scope, receive, send, key, share)
         except (RequestError, ShuttingDown, SetupError) as error:
             refusal = InternalError() if isinstance(error, SetupError) else error
-            log_refusal(request, refusal)
+            log_refusal(request, response.refusal(refusal).status, refusal)
             with contextlib.suppress(ClientGone):
-                await Response(denying(scope, send), request.id).problem(refusal)
+                await response.problem(refusal)
             return
         await exchange.answer()
 
@@ -212,7 +220,9 @@ class Application:
         payer = key or caller_at(address)
         return lambda: self._shares.hold(payer, self.runtime.clock())
 
-    def _wrong_method(self, request: HttpRequest, endpoint: EndpointDefinition) -> MethodNotAllowed:
+    @staticmethod
+    def _wrong_method(request: HttpRequest, route: Route) -> MethodNotAllowed:
+        endpoint = route.endpoint
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             return MethodNotAllowed(
                 f"HR14 a page of {request.headers.get('origin', 'another origin')[:80]} asks to call this server; "
@@ -222,16 +232,23 @@ class Application:
         allowed = " or ".join(endpoint.methods)
         return MethodNotAllowed(
             f"HR14 {request.root_path}{endpoint.path} takes {allowed}, not {request.method[:20]}: "
-            f"{command(request, endpoint)}",
+            f"{command(request, route)}",
             endpoint.methods,
+        )
+
+    @staticmethod
+    def _no_websocket(request: HttpRequest, route: Route) -> MethodNotAllowed:
+        endpoint = route.endpoint
+        return MethodNotAllowed(
+            f"HR14 {endpoint.label} speaks an API that has no WebSocket: {command(request, route)}", endpoint.methods
         )
 
     def _unknown_path(self, request: HttpRequest) -> NotFound:
         root = request.root_path
-        close = difflib.get_close_matches(request.path[:200], self._endpoints, n=1)
+        close = difflib.get_close_matches(request.path[:200], self._routes.paths, n=1)
         if close:
             return NotFound(f"there is nothing at this path. Did you mean {root}{close[0]}?")
-        paths = [f"{endpoint.methods[0]} {root}{path}" for path, endpoint in self._endpoints.items()]
+        paths = [f"{endpoint.methods[0]} {root}{path}" for path, endpoint in self._routes.paths.items()]
         more = ", ..." if len(paths) > 20 else ""
         listed = ", ".join(paths[:20]) + more
         return NotFound(f"there is nothing at this path. {self.runtime.definition.name} answers at {listed}")

@@ -89,10 +89,10 @@ class AppExchange(HttpAnswer):
     async def _begin(self, stream: Stream) -> None:
         pass
 
-    async def _arguments(self) -> dict[str, Any]:
+    async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
         return {}  # the application reads the body itself
 
-    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+    async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         return await self._runtime.drive(stream, self._mount, self._drive, self._deadline)
 
     async def _drive(self, recorder: Recorder, outlet: Outlet) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -76,10 +76,10 @@ class AppSocket(Exchange):
     async def _begin(self, stream: Stream) -> None:
         pass
 
-    async def _arguments(self) -> dict[str, Any]:
+    async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
         return {}
 
-    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+    async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         return await self._runtime.drive(stream, self._mount, self._drive, self._deadline)
 
     async def _drive(self, recorder: Recorder, outlet: Outlet) -> None:

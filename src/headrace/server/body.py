@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,9 +19,10 @@ from headrace.errors import (
 )
 from headrace.server.inbox import Inbox
 from headrace.server.request import HttpRequest
-from headrace.services.arguments import BodyParameter
-from headrace.services.endpoint import EndpointDefinition
+from headrace.server.routes import Route
+from headrace.services.arguments import BodyParameter, refuse_unsafe
 from headrace.wire.codec import Codec
+from headrace.wire.dialect import Dialect
 from headrace.wire.lines import Lines
 
 EXAMPLE_CHARACTERS = 300
@@ -29,14 +30,14 @@ EXAMPLE_CHARACTERS = 300
 LINES = ("application/x-ndjson", "application/jsonl")
 
 
-def check_head(request: HttpRequest, endpoint: EndpointDefinition, limit: int) -> None:
+def check_head(request: HttpRequest, route: Route, limit: int) -> None:
     """Refuses by the head alone what can be refused by it.
 
     Raises:
         BodyTooLarge: the declared length is over the limit.
         UnsupportedMediaType: not a body that this endpoint takes.
     """
-    body = endpoint.arguments.body
+    body = route.endpoint.body
     streamed = body is not None and body.items is not None
     if request.content_length > limit and not streamed:
         raise BodyTooLarge(f"the body is {request.content_length} bytes and this server takes {limit}")
@@ -44,13 +45,14 @@ def check_head(request: HttpRequest, endpoint: EndpointDefinition, limit: int) -
     if coding != "identity":
         raise UnsupportedMediaType(f"the body is encoded with {coding[:40]!r}; send it as it is")
     if request.has_body and request.method != "GET":
-        _check_media_type(request, endpoint)
+        _check_media_type(request, route)
 
 
-def _check_media_type(request: HttpRequest, endpoint: EndpointDefinition) -> None:
-    body, media_type = endpoint.arguments.body, request.media_type
+def _check_media_type(request: HttpRequest, route: Route) -> None:
+    endpoint, media_type = route.endpoint, request.media_type
+    body = endpoint.body
     if body is None and not (media_type == "application/json" or media_type.endswith("+json")):
-        works = command(request, endpoint)
+        works = command(request, route)
         raise UnsupportedMediaType(
             f"HR14 {_said(media_type)}; {endpoint.label} takes its arguments as application/json: {works}"
         )
@@ -64,11 +66,12 @@ def _said(media_type: str) -> str:
     return f"the body is {media_type[:80]}" if media_type else "the body has no content type"
 
 
-def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
+def command(request: HttpRequest, route: Route) -> str:
     """The curl line that works. `--json` alone would ask for JSON, which a stream gathers: it streams with `*/*`."""
-    url = request.base_url + endpoint.path
-    body = endpoint.arguments.body
-    example = endpoint.arguments.example()
+    endpoint, known = route.endpoint, route.known()
+    url = request.base_url + endpoint.example_path(known)
+    body = endpoint.body
+    example = endpoint.example(known)
     method = "POST" if "POST" in endpoint.methods else endpoint.methods[0]
     if (body is not None or method == "GET") and example:
         url += "?" + urlencode({name: each if isinstance(each, str) else _json(each) for name, each in example.items()})
@@ -80,7 +83,7 @@ def command(request: HttpRequest, endpoint: EndpointDefinition) -> str:
         return line
     text = _json(example)
     sent = shlex.quote(text) if len(text) <= EXAMPLE_CHARACTERS else "@arguments.json"
-    accept = " -H 'accept: */*'" if endpoint.streams else ""
+    accept = " -H 'accept: */*'" if endpoint.streams and endpoint.dialect is None else ""
     return f"{line} --json {sent}{accept}" + ("" if method == "POST" else f" -X {method}")
 
 
@@ -88,25 +91,38 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-async def read_arguments(
-    request: HttpRequest, endpoint: EndpointDefinition, inbox: Inbox, limit: int
-) -> dict[str, Any]:
+async def read_arguments(request: HttpRequest, route: Route, inbox: Inbox, limit: int) -> dict[str, Any]:
     """The endpoint's arguments, checked. Parameters that stream the body come as iterators over what is yet to arrive.
 
     Raises:
         RequestError: one of its kinds, for everything that does not fit.
         ClientGone: the client left while it was sending.
     """
-    arguments, body = endpoint.arguments, endpoint.arguments.body
+    arguments = route.endpoint.arguments
+    body = arguments.body
+    values = arguments.from_path(route.parts)
     if body is None and request.method != "GET":
-        data = await inbox.body(limit)
-        if data and not request.has_body:  # HTTP/2 and 3 need not announce a body
-            _check_media_type(request, endpoint)
-        return arguments.from_json(data)
-    values = arguments.from_query(request.query)
+        return {**values, **arguments.from_json(await _json_body(request, route, inbox, limit))}
+    values |= arguments.from_query(request.query)
     if body is not None:
         values[body.name] = await _body(body, inbox, limit)
     return values
+
+
+async def read_dialect(
+    request: HttpRequest, route: Route, dialect: Dialect, inbox: Inbox, limit: int
+) -> Mapping[str, Any]:
+    """The arguments as the endpoint's dialect reads them; raises as `read_arguments`."""
+    data = b"" if request.method == "GET" else await _json_body(request, route, inbox, limit)
+    refuse_unsafe(data)
+    return dialect.read(data, route.parts)
+
+
+async def _json_body(request: HttpRequest, route: Route, inbox: Inbox, limit: int) -> bytes:
+    data = await inbox.body(limit)
+    if data and not request.has_body:  # HTTP/2 and 3 need not announce a body
+        _check_media_type(request, route)
+    return data
 
 
 async def _body(body: BodyParameter, inbox: Inbox, limit: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -65,11 +65,14 @@ class Exchange(ABC):
         """Comes before everything else that the stream does."""
 
     @abstractmethod
-    async def _arguments(self) -> dict[str, Any]:
-        """What the code is called with, as the request brings it. Raises a RequestError where it does not fit."""
+    async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
+        """What the code is called with, as the request brings it. Raises a RequestError where it does not fit.
+
+        By now at the latest it is decided how the stream is answered.
+        """
 
     @abstractmethod
-    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+    async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         """Runs the code that answers, to the stream's ending."""
 
     @abstractmethod
@@ -115,7 +118,7 @@ class Exchange(ABC):
             await self._begin(stream)
             async with self._place():
                 async with self._in_time():
-                    arguments = await self._arguments()
+                    arguments = await self._arguments(stream)
                 self._incoming.watch(lambda: stream.cancel(self._why_gone()))
                 with self._alive(stream), answering(self._context(stream)):
                     return await self._work(stream, arguments)

@@ -72,8 +72,8 @@ class SystemRoutes:
     async def _readyz(self, request: HttpRequest, response: Response) -> None:
         if self.draining or not self._runtime.ready:
             await response.problem(ShuttingDown("the service is not ready"))
-        elif not self._runtime.healthy:
-            await response.problem(Overloaded("a continuous batch of the service fails over and over, or is stuck"))
+        elif (trouble := self._runtime.trouble) is not None:
+            await response.problem(Overloaded(trouble))
         else:
             await response.document(200, b'{"status": "ready"}', "application/json", NO_STORE)
 

@@ -13,16 +13,18 @@ from typing import Any, NoReturn
 from starlette.types import Receive
 
 from headrace.errors import ClientGone, SlowReader, StreamError
-from headrace.server.body import check_head, read_arguments
+from headrace.server.body import check_head
 from headrace.server.exchange import Exchange, Incoming, Share
 from headrace.server.inbox import Inbox
+from headrace.server.manners import manner
 from headrace.server.request import HttpRequest
-from headrace.server.response import Response, ResponseAborted, status_of
-from headrace.services.endpoint import EndpointDefinition, Origin
+from headrace.server.response import Response, ResponseAborted
+from headrace.server.routes import Route
+from headrace.services.endpoint import Origin
 from headrace.services.runtime import Runtime
 from headrace.streams.heartbeat import Heartbeat
 from headrace.streams.stream import Stream
-from headrace.wire.formats import choose
+from headrace.wire.dialect import UNDECIDED
 
 STREAM_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
@@ -48,7 +50,7 @@ class HttpAnswer(Exchange):
         self._response = response
 
     def _status(self, error: StreamError | None) -> int:
-        return self._response.status or (status_of(error) if error else 200)
+        return self._response.status or (self._response.refusal(error).status if error else 200)
 
     def _why_gone(self) -> StreamError:
         connection = self._request.connection
@@ -92,6 +94,7 @@ class HttpExchange(HttpAnswer):
     """One request to an endpoint, and its response.
 
     Args:
+        route: the endpoint, and the named parts of its path.
         receive: the ASGI exchange's; nobody else may read it.
         response: nothing of it was sent yet.
         key: the hash of the request's key, which the stream will belong to; "" on an open server.
@@ -104,17 +107,16 @@ class HttpExchange(HttpAnswer):
     def __init__(
         self,
         runtime: Runtime,
-        endpoint: EndpointDefinition,
+        route: Route,
         request: HttpRequest,
         receive: Receive,
         response: Response,
         key: str = "",
         share: Share = contextlib.nullcontext,
     ) -> None:
-        self._choice = choose(
-            request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type
-        )
-        check_head(request, endpoint, runtime.settings.max_body)
+        endpoint = route.endpoint
+        self._manner = manner(request, route, runtime.settings)
+        check_head(request, route, runtime.settings.max_body)
         self._inbox = Inbox(receive, runtime.settings.body_timeout)
         self._endpoint = endpoint
         self._key = key
@@ -128,16 +130,18 @@ class HttpExchange(HttpAnswer):
             ResponseAborted: the stream failed and only a cut connection can say so.
             asyncio.CancelledError: the server stops; the client was told `shutting_down`.
         """
-        stream = self._runtime.open(self._endpoint, self._choice, self._response, self._key)
-        await self._complete(stream)
+        await self._complete(self._runtime.open(self._endpoint, UNDECIDED, self._response, self._key))
 
     async def _begin(self, stream: Stream) -> None:
-        self._response.prepare(self._choice.content_type, lambda: self._headers(stream))
+        pass
 
-    async def _arguments(self) -> dict[str, Any]:
-        return await read_arguments(self._request, self._endpoint, self._inbox, self._runtime.settings.max_body)
+    async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
+        arguments, answer = await self._manner.read(self._inbox)
+        self._runtime.settle(stream, self._endpoint, answer, self._response)
+        self._response.prepare(answer.content_type, lambda: self._headers(stream))
+        return arguments
 
-    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+    async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
 
     @staticmethod

@@ -66,10 +66,10 @@ def log_stream(request: HttpRequest, status: int, stream: Stream, error: StreamE
     access.info("%s", _line(fields, stream, error), extra={FIELDS: fields})
 
 
-def log_refusal(request: HttpRequest, error: StreamError) -> None:
+def log_refusal(request: HttpRequest, status: int, error: StreamError) -> None:
     """Logs a request that reached no endpoint."""
-    fields = {**_request_fields(request), "status": error.status, "end": error.code}
-    access.info("%s", f"{_asked(fields)} {error.status} {error.code}", extra={FIELDS: fields})
+    fields = {**_request_fields(request), "status": status, "end": error.code}
+    access.info("%s", f"{_asked(fields)} {status} {error.code}", extra={FIELDS: fields})
 
 
 def _request_fields(request: HttpRequest) -> dict[str, Any]:

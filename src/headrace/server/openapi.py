@@ -12,6 +12,7 @@ from headrace.services.arguments import BodyParameter
 from headrace.services.definition import ServiceDefinition
 from headrace.services.endpoint import EndpointDefinition
 from headrace.wire.codec import Codec
+from headrace.wire.dialect import Dialect
 from headrace.wire.event_codec import EventCodec
 from headrace.wire.events import RESERVED_NAMES
 from headrace.wire.formats import FORMATS, Format
@@ -64,7 +65,8 @@ def document(definition: ServiceDefinition) -> dict[str, Any]:
     components = Components({"Problem": PROBLEM, "End": END, "Failure": FAILURE})
     paths: dict[str, Any] = {}
     for endpoint in definition.endpoints:
-        operations = paths.setdefault(endpoint.path, {})
+        path = endpoint.path if endpoint.pattern is None else endpoint.pattern.template
+        operations = paths.setdefault(path, {})
         for method in endpoint.methods:
             operations[method.lower()] = _operation(endpoint, method, components)
     return {
@@ -76,8 +78,6 @@ def document(definition: ServiceDefinition) -> dict[str, Any]:
 
 
 def _operation(endpoint: EndpointDefinition, method: str, components: Components) -> dict[str, Any]:
-    arguments = components.hoist(endpoint.arguments.schema())
-    in_query = method == "GET" or endpoint.arguments.body is not None
     suffix = "" if len(endpoint.methods) == 1 else f"-{method.lower()}"  # no method of a class has a dash
     operation: dict[str, Any] = {
         "operationId": endpoint.attribute + suffix,
@@ -88,26 +88,63 @@ def _operation(endpoint: EndpointDefinition, method: str, components: Components
                 "description": "The stream." if endpoint.streams else "The answer.",
                 "content": _content(endpoint, components),
             },
-            "default": {
-                "description": "A problem (RFC 9457); its `code` says which.",
-                "content": {"application/problem+json": {"schema": {"$ref": f"{PREFIX}Problem"}}},
-            },
+            "default": _problem(endpoint),
         },
         "x-headrace": {"streams": endpoint.streams, **_types(endpoint.types, components)},
     }
-    if in_query:
-        operation["parameters"] = [
+    asked = _asked(endpoint, method, components)
+    if parameters := [*_in_path(endpoint, components), *asked.pop("parameters", ())]:
+        operation["parameters"] = parameters
+    return operation | asked
+
+
+def _problem(endpoint: EndpointDefinition) -> dict[str, Any]:
+    if endpoint.dialect is not None:
+        return {"description": "An error, as this API tells it.", "content": {"application/json": {}}}
+    return {
+        "description": "A problem (RFC 9457); its `code` says which.",
+        "content": {"application/problem+json": {"schema": {"$ref": f"{PREFIX}Problem"}}},
+    }
+
+
+def _in_path(endpoint: EndpointDefinition, components: Components) -> list[dict[str, Any]]:
+    if endpoint.pattern is None:
+        return []
+    path = endpoint.arguments.path
+    schemas = {} if path is None else components.hoist(path.schema())["properties"]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schemas.get(name, {"type": "string"})}
+        for name in endpoint.pattern.names
+    ]
+
+
+def _asked(endpoint: EndpointDefinition, method: str, components: Components) -> dict[str, Any]:
+    """The query or the body of a request, or both."""
+    if endpoint.dialect is not None:
+        return _asked_in(endpoint, endpoint.dialect, method, components)
+    arguments, body = components.hoist(endpoint.arguments.schema()), endpoint.body
+    asked: dict[str, Any] = {}
+    if method == "GET" or body is not None:
+        asked["parameters"] = [
             {"name": name, "in": "query", "required": name in arguments.get("required", ()), "schema": schema}
             for name, schema in arguments.get("properties", {}).items()
         ]
-    if endpoint.arguments.body is not None:
-        operation["requestBody"] = {"required": True, "content": _body(endpoint.arguments.body, components)}
-    elif not in_query:
-        operation["requestBody"] = {
+    if body is not None:
+        asked["requestBody"] = {"required": True, "content": _body(body, components)}
+    elif method != "GET":
+        asked["requestBody"] = {
             "required": endpoint.arguments.required,
-            "content": {"application/json": {"schema": arguments, "example": endpoint.arguments.example()}},
+            "content": {"application/json": {"schema": arguments, "example": endpoint.example()}},
         }
-    return operation
+    return asked
+
+
+def _asked_in(endpoint: EndpointDefinition, dialect: Dialect, method: str, components: Components) -> dict[str, Any]:
+    schema = components.hoist(dialect.schema)
+    if method == "GET" or not schema:
+        return {}
+    content = {"application/json": {"schema": schema, "example": endpoint.example()}}
+    return {"requestBody": {"required": bool(schema.get("required")), "content": content}}
 
 
 def _body(body: BodyParameter, components: Components) -> dict[str, Any]:
@@ -123,6 +160,8 @@ def _types(types: StreamTypes, components: Components) -> dict[str, Any]:
 
 
 def _content(endpoint: EndpointDefinition, components: Components) -> dict[str, Any]:
+    if endpoint.dialect is not None:
+        return {"*/*": {}}  # which, the dialect says request by request
     schemas = {name: schema for name, schema in _types(endpoint.types, components).items() if schema is not None}
     content: dict[str, Any] = {}
     for format_ in FORMATS:

@@ -1,4 +1,7 @@
-"""The sending side of one HTTP exchange: the head, once, when the first event decides the status; then the body."""
+"""The sending side of one HTTP exchange: the head, once, when the first event decides the status; then the body.
+
+Errors that come before it are problem documents (RFC 9457), or what the API that the endpoint speaks has for them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from starlette.types import Message, Send
 
 from headrace.errors import ClientGone, HeadraceError, InternalError, StreamError
 from headrace.services.refusals import shortened
+from headrace.wire.dialect import Dialect, Refusal
 from headrace.wire.problem import MEDIA_TYPE, problem
 
 DETAIL_CHARACTERS = 2000
@@ -40,7 +44,7 @@ class ResponseAborted(HeadraceError):
 class Response:
     """One HTTP response; a `Sink` for streams, and the place where problems become responses.
 
-    `status` is None until the head is sent.
+    `status` is None until the head is sent. `dialect` tells the errors where there is one.
     """
 
     def __init__(self, send: Send, request_id: str) -> None:
@@ -49,6 +53,7 @@ class Response:
         self._content_type = ""
         self._headers: Callable[[], Mapping[str, str]] = dict
         self.status: int | None = None
+        self.dialect: Dialect | None = None
 
     def prepare(self, content_type: str, headers: Callable[[], Mapping[str, str]]) -> None:
         """What the head will be when the stream's first record, or its end, comes.
@@ -89,14 +94,23 @@ class Response:
         await self._message({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def problem(self, error: StreamError, *, stream_id: str = "") -> None:
-        """An error as a status and a problem document (RFC 9457)."""
+        """An error as a whole response."""
+        refusal = self.refusal(error, stream_id)
+        await self.document(refusal.status, refusal.body, refusal.content_type, refusal.headers)
+
+    def refusal(self, error: StreamError, stream_id: str = "") -> Refusal:
+        """How an error is told before the head: by the dialect, or by a problem document."""
+        if self.dialect is not None:
+            try:
+                return _in_dialect(self.dialect, error, self._request_id)
+            except Exception:  # the user's own code: anything can come out
+                logger.exception("%s cannot tell %s", type(self.dialect).__qualname__, type(error).__qualname__)
+                self.dialect = None
         try:
-            status, body, headers = status_of(error), problem_body(error, stream_id), error_headers(error)
+            return _in_problem(error, stream_id)
         except Exception:  # a class of the user's own that cannot be read
             logger.exception("%s cannot be told to a client", type(error).__qualname__)
-            error = InternalError()
-            status, body, headers = error.status, problem_body(error, stream_id), {}
-        await self.document(status, body, MEDIA_TYPE, headers)
+            return _in_problem(InternalError(), stream_id)
 
     async def cut(self) -> None:
         """Comes before an exception that leaves the application when the head is out.
@@ -129,7 +143,17 @@ class Response:
             raise ClientGone from error
 
 
-def status_of(error: StreamError) -> int:
+def _in_dialect(dialect: Dialect, error: StreamError, request_id: str) -> Refusal:
+    told = dialect.refusal(error, request_id)
+    headers = {**error_headers(error), **error_headers(told)}
+    return Refusal(status_of(told), bytes(told.body), told.content_type, headers)
+
+
+def _in_problem(error: StreamError, stream_id: str) -> Refusal:
+    return Refusal(status_of(error), problem_body(error, stream_id), MEDIA_TYPE, error_headers(error))
+
+
+def status_of(error: StreamError | Refusal) -> int:
     """The status that tells a failure: 500 where a class of the user's own says what no failure can have."""
     status: object = error.status
     return int(status) if isinstance(status, int) and 400 <= status <= 599 else 500
@@ -145,7 +169,7 @@ def problem_body(error: StreamError, stream_id: str = "") -> bytes:
     return _json({name: value for name, value in document.items() if name in _STANDARD})
 
 
-def error_headers(error: StreamError) -> dict[str, str]:
+def error_headers(error: StreamError | Refusal) -> dict[str, str]:
     """The headers that an error adds. Those that HTTP cannot carry (RFC 9110, section 5.5) are left out."""
     headers = {str(name).lower(): str(value) for name, value in error.headers.items()}
     return {

@@ -73,19 +73,22 @@ class Keys:
         self._hashes = [_hash(key) for key in keys]
 
     def check(self, request: HttpRequest) -> str:
-        """Looks for a key in `Authorization: Bearer KEY` or `X-API-Key: KEY`. Returns its hash; "" on an open server.
+        """Looks for a key in `Authorization: Bearer KEY`, else in `X-API-Key` or `Api-Key`, where clients of other APIs
+        send it. Returns its hash; "" on an open server.
 
         Raises:
             Unauthorized: there is none, or it is not one of ours.
         """
         if not self._hashes:
             return ""
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        given = credentials.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+        headers = request.headers
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        bare = headers.get("x-api-key") or headers.get("api-key", "")
+        given = credentials.strip() if scheme.lower() == "bearer" else bare
         hashed = _hash(given)
         if not sum(hmac.compare_digest(hashed, known) for known in self._hashes):
             raise Unauthorized(
-                "this server asks for an API key: send Authorization: Bearer KEY or X-API-Key: KEY"
+                "this server asks for an API key: send Authorization: Bearer KEY, X-API-Key: KEY or Api-Key: KEY"
                 if not given
                 else "the API key is not one of this server's"
             )

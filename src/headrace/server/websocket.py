@@ -8,7 +8,7 @@ the client did not announce it. A parameter that is an `AsyncIterator` gets all 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -27,8 +27,8 @@ from headrace.errors import (
 from headrace.server.exchange import Exchange, Share
 from headrace.server.messages import Messages
 from headrace.server.request import HttpRequest
+from headrace.server.routes import Route
 from headrace.server.websocket_connection import WebSocketConnection
-from headrace.services.endpoint import EndpointDefinition
 from headrace.services.runtime import Runtime
 from headrace.streams.stream import Stream
 from headrace.wire.codec import Codec
@@ -95,7 +95,7 @@ class WebSocketExchange(Exchange):
     def __init__(
         self,
         runtime: Runtime,
-        endpoint: EndpointDefinition,
+        route: Route,
         request: HttpRequest,
         receive: Receive,
         send: Send,
@@ -107,7 +107,8 @@ class WebSocketExchange(Exchange):
         self._named = SUBPROTOCOL in request.subprotocols
         self._connection: WebSocketConnection | None = request.websocket
         self._sink = WebSocketSink(send, self._connection)
-        self._endpoint = endpoint
+        self._endpoint = endpoint = route.endpoint
+        self._parts = route.parts
         deadline = endpoint.timeouts.deadline(runtime.clock(), request.timeout)
         self._messages = Messages(receive)  # reads from now on
         if self._connection is not None:
@@ -121,7 +122,7 @@ class WebSocketExchange(Exchange):
             asyncio.CancelledError: the server stops; the client was told.
         """
         choice = Choice(MESSAGES if self._named else PLAIN_MESSAGES, "", self._endpoint.types)
-        stream = self._runtime.open(self._endpoint, choice, self._sink, self._key)
+        stream = self._runtime.open(self._endpoint, choice.answer(), self._sink, self._key)
         await self._complete(stream)
 
     async def _begin(self, stream: Stream) -> None:
@@ -133,21 +134,20 @@ class WebSocketExchange(Exchange):
         except OSError as error:
             raise ClientGone from error
 
-    async def _work(self, stream: Stream, arguments: dict[str, Any]) -> StreamError | None:
+    async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
 
-    async def _arguments(self) -> dict[str, Any]:
+    async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
         arguments, body = self._endpoint.arguments, self._endpoint.arguments.body
         patience = self._runtime.settings.body_timeout
+        values = arguments.from_path(self._parts)
         if self._request.query:
-            values = arguments.from_query(self._request.query)
+            values |= arguments.from_query(self._request.query)
         elif arguments.names or ARGUMENTS_FIRST in self._request.subprotocols:
             message = await self._messages.take(patience)
             if not isinstance(message, str):
                 raise UnsupportedMediaType("the first message carries the arguments, a JSON object as text")
-            values = arguments.from_json(message.encode())
-        else:
-            values = {}
+            values |= arguments.from_json(message.encode())
         if body is not None and body.items is not None:
             values[body.name] = self._items(body.items)
             return values

@@ -3,6 +3,7 @@
 By default all of them come from one JSON object. One parameter may be the request's body itself: `bytes` takes it
 whole, `AsyncIterator[bytes]` as it arrives, `AsyncIterator[T]` as NDJSON lines; in sync code the same are `Iterator`s.
 The others then come from the query, as all do for `GET`. What comes from the query must be scalars, each given once.
+Those that the path names come from there, and are scalars too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, get_args, get_origin
@@ -23,6 +23,7 @@ from typing_extensions import TypedDict
 
 from headrace.errors import InvalidArguments, MalformedBody
 from headrace.services.example import example_of
+from headrace.services.json_shape import is_deeper
 from headrace.services.refusals import pointer, refusal, shortened
 from headrace.services.structs import builtins_of, struct_annotation, struct_type
 from headrace.streams.closing import AsyncClosing
@@ -73,13 +74,21 @@ class Arguments:
 
     Attributes:
         body: the parameter that takes the body itself, if there is one.
+        path: those that come from the path, if there are any.
         required: whether at least one of the others must be given.
         names: of the others.
     """
 
-    def __init__(self, name: str, parameters: Sequence[inspect.Parameter], body: BodyParameter | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameters: Sequence[inspect.Parameter],
+        body: BodyParameter | None,
+        path: Arguments | None = None,
+    ) -> None:
         """Raises TypeError when one of the types cannot be checked."""
         self.body = body
+        self.path = path
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         types = {p.name: p.annotation for p in parameters}
         try:
@@ -115,19 +124,17 @@ class Arguments:
             InvalidArguments: JSON that does not fit.
         """
         data = data or b"{}"
-        if _is_deep(data):
-            raise _not_json(f"it is nested more than {DEEPEST} levels deep")
-        if b"NaN" in data or b"Infinity" in data:  # pydantic reads both, RFC 8259 does not; they may stand in a text
-            try:
-                from_json(data, allow_inf_nan=False)
-            except ValueError as error:
-                raise _not_json(str(error)) from None
+        refuse_unsafe(data)
         try:
             return self._adapter.validate_json(data)
         except ValidationError as error:
             if error.error_count() == 1 and (first := error.errors(include_input=False)[0])["type"] == "json_invalid":
                 raise _not_json(first["msg"].removeprefix("Invalid JSON: ")) from None
             raise refusal(error, from_json(data), self.example()) from None
+
+    def from_path(self, parts: Mapping[str, str]) -> dict[str, Any]:
+        """The values that come from the path, already decoded; raises InvalidArguments where they do not fit."""
+        return {} if self.path is None else self.path.from_query(parts.items())
 
     def from_query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """The values from the pairs of a query.
@@ -161,11 +168,14 @@ class Arguments:
             InvalidArguments: they do not fit. Of a parameter that is an iterator, that shows when it is read.
         """
         body = self.body.name if self.body is not None else None
-        ordinary = {name: value for name, value in values.items() if name != body}
+        in_path = () if self.path is None else self.path.names
+        ordinary = {name: value for name, value in values.items() if name != body and name not in in_path}
         try:
             checked = self._adapter.validate_python(ordinary)
         except ValidationError as error:
             raise refusal(error, ordinary, self.example()) from None
+        if self.path is not None:
+            checked |= self.path.from_values({name: values[name] for name in in_path if name in values})
         if self.body is not None and self.body.name in values:
             checked[self.body.name] = self.body.checked(values[self.body.name])
         return checked
@@ -261,6 +271,21 @@ async def _passed_on(codec: Codec, source: AsyncIterable[Any] | Iterable[Any]) -
                 yield codec.check(event)
 
 
+def refuse_unsafe(data: bytes) -> None:
+    """Refuses JSON that pydantic would read and nobody should send.
+
+    Raises:
+        MalformedBody: nested too deep, or with the NaN and the infinities that RFC 8259 does not know.
+    """
+    if is_deeper(data, DEEPEST):
+        raise _not_json(f"it is nested more than {DEEPEST} levels deep")
+    if b"NaN" in data or b"Infinity" in data:  # they may stand in a text
+        try:
+            from_json(data, allow_inf_nan=False)
+        except ValueError as error:
+            raise _not_json(str(error)) from None
+
+
 def _not_json(reason: str) -> MalformedBody:
     return MalformedBody(f"the body is not JSON: {reason}")
 
@@ -290,22 +315,3 @@ def _is_scalar(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> boo
     if "anyOf" in schema:
         return all(_is_scalar(each, definitions) for each in schema["anyOf"])
     return schema.get("type") in SCALARS or "enum" in schema or "const" in schema
-
-
-def _is_deep(data: bytes) -> bool:
-    """Whether JSON is nested deeper than allowed. Only a body with that many brackets is looked at more closely."""
-    if data.count(b"[") + data.count(b"{") <= DEEPEST:
-        return False
-    level = 0
-    for token in _BRACKET.finditer(data):
-        kind = token.group()
-        if kind in b"[{":
-            level += 1
-            if level > DEEPEST:
-                return True
-        elif kind in b"]}":
-            level -= 1
-    return False
-
-
-_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)

@@ -35,6 +35,7 @@ class Caller:
     def __init__(self, definition: ServiceDefinition, start: Start, loop: asyncio.AbstractEventLoop) -> None:
         self.__name = definition.name
         self.__service = definition.service
+        self.__elsewhere = definition.bound.url is not None
         self.__start = start
         self.__loop = loop
         self.__endpoints = {each.attribute: each for each in definition.endpoints}
@@ -44,6 +45,10 @@ class Caller:
         if name not in endpoints:
             raise AttributeError(_unknown(self.__service.__name__, name, endpoints) if endpoints else name)
         endpoint = endpoints[name]
+        if self.__elsewhere and endpoint.dialect is not None:
+            raise TypeError(
+                f"HR15 {endpoint.label} speaks another API and runs elsewhere: call it with a client of that API"
+            )
 
         def call(*args: Any, **kwargs: Any) -> Any:
             arguments = _arguments(getattr(self.__service, name), endpoint, args, kwargs)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from headrace.errors import DefinitionError, Mistake
 from headrace.services.mistakes import place_of, place_of_class
 from headrace.wire.annotations import ENDPOINT
+
+if TYPE_CHECKING:  # every `import headrace` comes by here, and a dialect's encoders need pydantic
+    from headrace.wire.dialect import Dialect
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +47,7 @@ class EndpointOptions:
     first_item_timeout: float | None = None
     item_timeout: float | None = None
     timeout: float | None = None
+    dialect: Dialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,7 @@ def endpoint(
     first_item_timeout: float | None = None,
     item_timeout: float | None = None,
     timeout: float | None = None,
+    dialect: Dialect | None = None,
 ) -> Callable[[F], F]: ...
 def endpoint(
     function: Callable[..., Any] | str | None = None,
@@ -147,11 +152,14 @@ def endpoint(
     first_item_timeout: float | None = None,
     item_timeout: float | None = None,
     timeout: float | None = None,
+    dialect: Dialect | None = None,
 ) -> Any:
     """Makes a method of a service an endpoint. Generators stream what they yield; other methods answer once.
 
     Args:
-        path: where it is served; `/` and the method's name by default.
+        path: where it is served; `/` and the method's name by default. A part `{name}` is any one part of a path, and
+            becomes the argument of that name; `{name:path}` may have slashes in it. An exact path comes first, then the
+            one with the most text written out.
         methods: HTTP methods. `GET` takes its arguments from the query, and is for endpoints whose parameters are all
             scalars; it makes an endpoint usable from a browser's `EventSource`.
         media_type: what the bytes of a `bytes` stream are (`audio/wav`), or the text of a `str` stream
@@ -165,11 +173,15 @@ def endpoint(
         timeout: seconds from the request to the end of the answer, the time in the queue included; after that it fails
             with `deadline_exceeded`. A client may ask for less with `Headrace-Timeout`. The method reads what is left
             from `context.remaining`.
+        dialect: another API to speak instead of headrace's own formats (`headrace.wire.dialect`): it reads the body,
+            chooses the encoding and tells errors. Such an endpoint has no WebSocket.
     """
 
     positional = function if isinstance(function, str) else None
     names: Any = methods if isinstance(methods, str) else tuple(str(method).upper() for method in methods)
-    options = EndpointOptions(path, names, media_type, summary, positional, first_item_timeout, item_timeout, timeout)
+    options = EndpointOptions(
+        path, names, media_type, summary, positional, first_item_timeout, item_timeout, timeout, dialect
+    )
 
     def mark(function: Any) -> Any:
         try:

@@ -19,6 +19,7 @@ from headrace.services.mounts import MountDefinition, read_mounts
 from headrace.wire.annotations import ENDPOINT
 
 RESERVED_PATHS = ("/livez", "/readyz", "/metrics", "/openapi.json", "/streams")
+"""Where headrace itself answers, and below."""
 
 HOOKS = ("on_start", "on_stop")
 
@@ -40,6 +41,11 @@ class ServiceDefinition:
     bound: Bound[Any]
     dependencies: tuple[ServiceDefinition, ...] = ()
     mounts: tuple[MountDefinition, ...] = ()
+
+
+def reserved(path: str) -> str | None:
+    """The reserved path that this one is or lies below."""
+    return next((each for each in RESERVED_PATHS if path == each or path.startswith(each + "/")), None)
 
 
 def define(target: type | Bound[Any]) -> ServiceDefinition:
@@ -177,15 +183,15 @@ def _no_endpoint(service: type) -> Mistake:
 
 def _path_clashes(endpoints: list[tuple[EndpointDefinition, Any]]) -> list[Mistake]:
     mistakes: list[Mistake] = []
-    taken: dict[str, str] = {}
+    taken: dict[str, EndpointDefinition] = {}
     for endpoint, function in endpoints:
         path, free = endpoint.path, f'@endpoint(path="/my_{endpoint.attribute}")'
-        reserved = next((p for p in RESERVED_PATHS if path == p or path.startswith(p + "/")), None)
-        first = taken.setdefault(path, endpoint.label)
-        if reserved is not None:
-            why = f"headrace itself answers at {reserved}."
-        elif first != endpoint.label:
-            why = f"{first} is already served at {path}."
+        ours = reserved(path)
+        first = taken.setdefault(path if endpoint.pattern is None else endpoint.pattern.shape, endpoint)
+        if ours is not None:
+            why = f"headrace itself answers at {ours}."
+        elif first is not endpoint:
+            why = f"{first.label} is already served at {first.path}."
         else:
             continue
         mistakes.append(Mistake("HR17", f"{endpoint.label} cannot be served at {path}", place_of(function), why, free))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -44,9 +45,16 @@ def own_parameters(method: Method) -> list[inspect.Parameter]:
     return parameters[1:] if parameters and parameters[0].name.lstrip("_") == "self" else parameters
 
 
-def read_arguments(method: Method) -> Arguments | None:
-    """The arguments; None, and mistakes, when a request could not fill them."""
+def read_arguments(method: Method, parts: Sequence[str] = ()) -> Arguments | None:
+    """The arguments; None, and mistakes, when a request could not fill them.
+
+    Args:
+        method: the endpoint's. Where it has a dialect, that fills all of them, so only a call from other code does not.
+        parts: of the path, by name. They become the arguments of these names.
+    """
     before = len(method.mistakes)
+    filled = () if method.options.dialect is not None else parts
+    in_path: list[inspect.Parameter] = []
     ordinary: list[inspect.Parameter] = []
     body: BodyParameter | None = None
     for parameter in own_parameters(method):
@@ -54,7 +62,9 @@ def read_arguments(method: Method) -> Arguments | None:
             continue
         taken = _body(method, parameter)
         if taken is None:
-            ordinary.append(parameter)
+            (in_path if parameter.name in filled else ordinary).append(parameter)
+        elif parameter.name in filled:
+            _no_part(method, parameter.name)
         elif body is None:
             body = taken
         else:
@@ -65,10 +75,41 @@ def read_arguments(method: Method) -> Arguments | None:
                 f"{parameter.name}: str  # from the query",
                 parameter.name,
             )
-    arguments = _checked(method, ordinary, body)
-    if arguments is not None:
+    _check_parts(method, filled)
+    path = _checked(method, in_path, None) if in_path else None
+    arguments = _checked(method, ordinary, body, path)
+    for name in () if path is None else path.unfit_for_query():
+        _no_part(method, name)
+    if arguments is not None and method.options.dialect is None:
         _check_query(method, arguments, body)
     return None if len(method.mistakes) > before else arguments
+
+
+def _check_parts(method: Method, parts: Sequence[str]) -> None:
+    """HR17: a part of the path that is nobody's argument."""
+    names = [parameter.name for parameter in own_parameters(method)]
+    for part in parts:
+        if part not in names:
+            close = difflib.get_close_matches(part, names, n=1)
+            path = str(method.options.path)
+            method.mistake(
+                "HR17",
+                f"{method.label} is served at {path} and has no parameter {part}",
+                "A named part of the path becomes the argument of that name.",
+                f'@endpoint(path="{path.replace("{" + part, "{" + close[0])}")'
+                if close
+                else method.first_line(f"self, {part}: str"),
+            )
+
+
+def _no_part(method: Method, name: str) -> None:
+    method.mistake(
+        "HR18",
+        f"{method.label}({name}) comes from the path and is not a scalar",
+        "A part of a path is text, which becomes a number or the like.",
+        f"{name}: str",
+        name,
+    )
 
 
 def _is_named(method: Method, parameter: inspect.Parameter) -> bool:
@@ -148,9 +189,11 @@ def _metadata(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
-def _checked(method: Method, parameters: list[inspect.Parameter], body: BodyParameter | None) -> Arguments | None:
+def _checked(
+    method: Method, parameters: list[inspect.Parameter], body: BodyParameter | None, path: Arguments | None = None
+) -> Arguments | None:
     try:
-        return Arguments(method.name, parameters, body)
+        return Arguments(method.name, parameters, body, path)
     except TypeError as error:
         if len(parameters) == 1:
             _uncheckable(method, parameters[0], str(error))

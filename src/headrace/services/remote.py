@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from headrace.client.aio import AsyncClient, events
@@ -26,6 +27,10 @@ class RemoteReplica:
     """A service at a url (`replica.Replica`)."""
 
     threads_stuck = 0
+    healthy = True
+    """Nobody asks the other end; a call of it fails by itself."""
+
+    example_arguments: Mapping[str, Any] = MappingProxyType({})
     instance = None
 
     def __init__(self, definition: ServiceDefinition, client: AsyncClient | None = None) -> None:
@@ -48,14 +53,16 @@ class RemoteReplica:
 
     async def _stream(self, endpoint: EndpointDefinition, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         with _as_our_own(endpoint):
-            stream = self._options(endpoint).stream(endpoint.path, **arguments)
+            path, rest = endpoint.filled(arguments)
+            stream = self._options(endpoint).stream(path, **rest)
             async with contextlib.aclosing(events(stream, endpoint.types)) as source:
                 async for event in source:
                     yield event
 
     async def _answer(self, endpoint: EndpointDefinition, arguments: Mapping[str, Any]) -> Any:
         with _as_our_own(endpoint):
-            return await self._options(endpoint).call(endpoint.path, **arguments)
+            path, rest = endpoint.filled(arguments)
+            return await self._options(endpoint).call(path, **rest)
 
     def _options(self, endpoint: EndpointDefinition) -> AsyncClient:
         request = current()

@@ -32,6 +32,16 @@ class Replica(Protocol):
         """Worker threads that did not return when they were stopped."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it can answer, as far as it says so itself (`docs/concepts.md`)."""
+        ...
+
+    @property
+    def example_arguments(self) -> Mapping[str, Any]:
+        """Values of arguments that work, by their names, as far as it tells some (`docs/howto/dialects.md`)."""
+        ...
+
     async def start(self, handle: Callable[[Bound[Any]], Any]) -> None:
         """Makes it ready to be called. `handle` gives what stands for a service that it depends on.
 
@@ -65,6 +75,25 @@ class LocalReplica:
     def threads_stuck(self) -> int:
         """See `Replica.threads_stuck`."""
         return self._threads.stuck
+
+    @property
+    def healthy(self) -> bool:
+        """False when the service's own `healthy` is, or cannot be read. A method of that name says nothing."""
+        try:
+            said = getattr(self.instance, "healthy", True)
+            return callable(said) or bool(said)
+        except Exception:  # a property of the user's own
+            logger.exception("%s.healthy failed", self.definition.name)
+            return False
+
+    @property
+    def example_arguments(self) -> Mapping[str, Any]:
+        """The service's own `example_arguments`; none before it has started, and where they cannot be read."""
+        try:
+            return dict(getattr(self.instance, "example_arguments", ()))
+        except Exception:  # a property of the user's own
+            logger.exception("%s.example_arguments failed", self.definition.name)
+            return {}
 
     async def start(self, handle: Callable[[Bound[Any]], Any]) -> None:
         """Constructs the service and calls its `on_start`; see `Replica.start`."""

@@ -38,8 +38,8 @@ from headrace.streams.outlet import Outlet, Sink
 from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
 from headrace.streams.stream import Stream
+from headrace.wire.dialect import Answer
 from headrace.wire.encoding import Encoder
-from headrace.wire.formats import Choice
 from headrace.wire.passing import AsItIs, PassingEncoder
 
 
@@ -114,8 +114,17 @@ class Runtime:
 
     @property
     def healthy(self) -> bool:
-        """Whether its continuous batches make steps; one that fails over and over, or is stuck in a step, does not."""
-        return self._surroundings is None or all(each.healthy for each in tuple(self._surroundings.continuous))
+        """Whether it can answer, as far as it knows."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from answering, though it has started; None where it can."""
+        batches = () if self._surroundings is None else tuple(self._surroundings.continuous)
+        if not all(each.healthy for each in batches):
+            return "a continuous batch of the service fails over and over, or is stuck"
+        sick = [each.definition.name for each in self._running if not each.healthy]
+        return f"{', '.join(sick)}: not healthy, by its own account" if sick else None
 
     async def _stop(self) -> None:
         interrupted = False
@@ -147,25 +156,36 @@ class Runtime:
         """The service that is served, once it was started."""
         return self._replicas[-1].instance
 
+    @property
+    def example_arguments(self) -> Mapping[str, Any]:
+        """See `Replica.example_arguments`, of the service that is served."""
+        return self._replicas[-1].example_arguments
+
     def handle(self, bound: Bound[Any]) -> Any:
         """What stands for one of the services; calls through it belong to the stream whose code makes them."""
         replica = next(each for each in self._replicas if same(each.definition.bound, bound))
         return Caller(replica.definition, partial(self._call, replica), asyncio.get_running_loop())
 
-    def open(self, endpoint: EndpointDefinition, choice: Choice, sink: Sink, key: str = "") -> Stream:
-        """A stream of the endpoint in the chosen encoding, written to `sink`. It counts as started; nothing runs.
+    def open(self, endpoint: EndpointDefinition, answer: Answer, sink: Sink, key: str = "") -> Stream:
+        """A stream of the endpoint, to be answered in this way. It counts as started; nothing runs.
 
         Args:
+            endpoint: of the service that is served.
+            answer: `UNDECIDED` where only the arguments will say; then `settle` comes before `run`.
+            sink: where it is written.
             key: what the stream belongs to; only with it the stream can be reached by its id.
         """
+        return self._new_stream(endpoint, answer.encoder, self._outlet(endpoint, answer, sink), key)
+
+    def settle(self, stream: Stream, endpoint: EndpointDefinition, answer: Answer, sink: Sink) -> None:
+        """Decides how a stream is answered that was opened `UNDECIDED`; the others as for `open`."""
+        stream.settle(answer.encoder, self._outlet(endpoint, answer, sink))
+
+    def _outlet(self, endpoint: EndpointDefinition, answer: Answer, sink: Sink) -> Outlet:
         assert self._window is not None, "the runtime is started"
-        holds = choice.format.gathers or not endpoint.streams
-        outlet = (
-            HoldingOutlet(sink, self.settings.max_answer)
-            if holds
-            else JoiningOutlet(sink, self._window, header=endpoint.types.header is not None)
-        )
-        return self._new_stream(endpoint, choice.encoder(), outlet, key)
+        if answer.gathers or not endpoint.streams:
+            return HoldingOutlet(sink, self.settings.max_answer)
+        return JoiningOutlet(sink, self._window, header=endpoint.types.header is not None)
 
     def pass_on(self, mount: MountDefinition, outlet: Outlet, key: str = "") -> Stream:
         """A stream of what a mounted application sends. It counts as started; nothing runs.

@@ -34,6 +34,12 @@ class Recorder:
         self.items = 0
         self.first_item_at: float | None = None
 
+    def encode_with(self, encoder: Encoder) -> None:
+        """Takes another encoder than it was made with; comes before the first value."""
+        assert self._order.last is None, "values were recorded"
+        self._encoder = encoder
+        self._item = encoder.item
+
     @property
     def in_band(self) -> bool:
         """Whether the encoding tells a failure in its own bytes."""

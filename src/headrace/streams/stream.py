@@ -16,6 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from headrace.errors import Cancelled, ClientGone, InternalError, ShuttingDown, StreamError
 from headrace.streams.children import Children
@@ -23,6 +24,7 @@ from headrace.streams.outlet import Outlet
 from headrace.streams.pump import Drive
 from headrace.streams.recorder import Recorder
 from headrace.streams.stacks import StillRunning
+from headrace.wire.encoding import Encoder
 from headrace.wire.events import End, Failure
 
 WRITE_GRACE = 1.0
@@ -80,6 +82,7 @@ class Stream:
         self._news: asyncio.Event | None = None  # while it runs: the user's code is through, or somebody stopped it
         self._cause: StreamError | None = None
         self._cancelled_at = 0.0  # by the clock
+        self._end_record: Any = None  # made before it is known that the stream ends with it
         self._told = False
         self._called = called
 
@@ -133,6 +136,12 @@ class Stream:
         if self._news is not None:
             self._news.set()
 
+    def settle(self, encoder: Encoder, outlet: Outlet) -> None:
+        """Takes another encoding and outlet than it was made with; comes before `run`, and nothing was written."""
+        assert self._news is None, "it runs, or has run"
+        self._recorder.encode_with(encoder)
+        self.outlet = outlet
+
     async def run(self, drive: Drive) -> StreamError | None:
         """Runs the user's code to the stream's one ending. None: it is complete; else why it is not.
 
@@ -176,7 +185,7 @@ class Stream:
         assert not self._told, "a stream tells its ending once"
         self._told = True
         try:
-            await self.outlet.finish(self._recorder.ending(self.ending))
+            await self.outlet.finish(self._end_record if self.error is None else self._recorder.ending(self.ending))
         finally:
             self.outlet.drop()
 
@@ -237,12 +246,8 @@ class Stream:
         assert self.ending is None, "a stream ends once"
         self._recorder.stop()
         if error is None:
-            first = self.first_item_seconds
-            self.ending = End(
-                items=self.items,
-                first_item_ms=None if first is None else first * 1000,
-                duration_ms=self.seconds * 1000,
-            )
+            error = self._complete()
+        if error is None:
             return
         try:
             self.ending = self._failure(error)
@@ -250,6 +255,20 @@ class Stream:
             error = self._internal(raised)
             self.ending = self._failure(error)
         self.error = error
+
+    def _complete(self) -> StreamError | None:
+        """Ends it as complete; gives what the encoding has against that, if anything."""
+        first = self.first_item_seconds
+        first_ms = None if first is None else first * 1000
+        end = End(items=self.items, first_item_ms=first_ms, duration_ms=self.seconds * 1000)
+        try:
+            self._end_record = self._recorder.ending(end)
+        except StreamError as error:
+            return error.with_traceback(None)
+        except Exception as raised:  # an encoder of the user's own: anything can come out
+            return self._internal(raised)
+        self.ending = end
+        return None
 
     def _failure(self, error: StreamError) -> Failure:
         return Failure(

@@ -35,7 +35,7 @@ class Encoder(Protocol):
         """The footer; empty where the format has no place for one."""
 
     def end(self, end: End) -> bytes:
-        """The stream is complete."""
+        """The stream is complete. A StreamError says that it is not, after all, and becomes its failure."""
 
     def failure(self, failure: Failure) -> bytes:
         """The stream is not complete; empty unless `in_band`."""

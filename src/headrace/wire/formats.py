@@ -12,6 +12,7 @@ from typing import Literal
 from headrace.errors import NotAcceptable
 from headrace.wire.accept import parse_accept, preference
 from headrace.wire.decoding import Decoder
+from headrace.wire.dialect import Answer
 from headrace.wire.document import DocumentDecoder, DocumentEncoder
 from headrace.wire.encoding import Encoder
 from headrace.wire.frames import FrameDecoder, FrameEncoder
@@ -63,9 +64,9 @@ class Choice:
     content_type: str
     types: StreamTypes = field(repr=False)
 
-    def encoder(self) -> Encoder:
-        """A new encoder, for one stream."""
-        return self.format.encoder(self.types)
+    def answer(self) -> Answer:
+        """A new one, for one stream."""
+        return Answer(self.format.encoder(self.types), self.content_type, self.format.gathers)
 
 
 def choose(accept: str | None, types: StreamTypes, *, unary: bool = False, media_type: str | None = None) -> Choice:

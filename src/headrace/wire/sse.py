@@ -42,7 +42,7 @@ class SseEncoder:
 
     def header(self, value: Any) -> bytes:
         """`event: header`."""
-        return _named("header", declared(self._types.header, "header").dumps(value))
+        return record(declared(self._types.header, "header").dumps(value), "header")
 
     def item(self, value: Any) -> bytes:
         """The item's place in the stream as the id, from 1, and its JSON; an `Event` as it asks for."""
@@ -54,15 +54,15 @@ class SseEncoder:
 
     def footer(self, value: Any) -> bytes:
         """`event: footer`."""
-        return _named("footer", declared(self._types.footer, "footer").dumps(value))
+        return record(declared(self._types.footer, "footer").dumps(value), "footer")
 
     def end(self, end: End) -> bytes:
         """`event: end`."""
-        return _named("end", end_json(end))
+        return record(end_json(end), "end")
 
     def failure(self, failure: Failure) -> bytes:
         """`event: error`."""
-        return _named("error", failure_json(failure))
+        return record(failure_json(failure), "error")
 
     def _event(self, value: Any) -> bytes:
         event: Event[Any] = self._types.item.check(value)
@@ -73,8 +73,10 @@ class SseEncoder:
         return f"{name}id: {id_}\n".encode() + data + b"\n"
 
 
-def _named(name: str, data: bytes) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+def record(data: bytes, name: str = "") -> bytes:
+    """One whole event of a line of data, for encoders of other APIs. No separator may stand in either of them."""
+    event = b"event: %b\n" % name.encode() if name else b""
+    return b"%bdata: %b\n\n" % (event, data)
 
 
 def _text_fields(text: str) -> bytes:

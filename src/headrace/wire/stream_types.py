@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from headrace.wire.codec import Codec, codec_for
 from headrace.wire.events import Order
+from headrace.wire.instance_codec import InstanceCodec
 from headrace.wire.untyped_codec import UntypedCodec
 
 ItemT = TypeVar("ItemT", default=Any)
@@ -55,6 +56,19 @@ def stream_types(item: Any, *, header_type: Any = None, footer_type: Any = None)
         item=codec_for(item),
         header=None if header_type is None else codec_for(header_type),
         footer=None if footer_type is None else codec_for(footer_type),
+    )
+
+
+def instance_types(item: Any, *, header_type: Any = None, footer_type: Any = None) -> StreamTypes:
+    """As `stream_types`, for values that a dialect writes (`InstanceCodec`).
+
+    Raises:
+        TypeError: one of the types is no class.
+    """
+    return StreamTypes(
+        item=InstanceCodec(item),
+        header=None if header_type is None else InstanceCodec(header_type),
+        footer=None if footer_type is None else InstanceCodec(footer_type),
     )
 
 

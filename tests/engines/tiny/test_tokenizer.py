@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.engines.engine import Message
+from headrace.engines.generation import Message
 from headrace.engines.tiny.checkpoint import InvalidCheckpoint
 from headrace.engines.tiny.engine import CHECKPOINT
 from headrace.engines.tiny.tokenizer import Tokenizer
@@ -40,31 +40,31 @@ def test_decoding_gives_the_text_back(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_token_by_token_gives_the_same_text(text: str) -> None:
-    decoder = TOKENIZER.decoder()
+    decoder = TOKENIZER.vocabulary(frozenset()).text()
     pieces = [decoder.feed(token) for token in TOKENIZER.encode(text)]
     assert "".join(pieces) == text
     assert decoder.end() == ""
 
 
 def test_a_character_of_several_tokens_is_never_cut(tokenizer: Tokenizer) -> None:
-    decoder = tokenizer.decoder()
+    decoder = tokenizer.vocabulary(frozenset()).text()
     assert [decoder.feed(token) for token in [178, 259, 253, 230]] == ["", "", "", "🙂"]
     assert [decoder.feed(token) for token in [168, 251, 104, 168, 256, 111]] == ["", "", "日", "", "", "本"]
 
 
 def test_an_unfinished_character_becomes_a_replacement_character_at_the_end(tokenizer: Tokenizer) -> None:
-    decoder = tokenizer.decoder()
+    decoder = tokenizer.vocabulary(frozenset()).text()
     assert [decoder.feed(token) for token in [1404, 178, 259]] == ["hello", "", ""]
     assert decoder.end() == "\N{REPLACEMENT CHARACTER}"
 
 
 def test_bytes_that_continue_nothing_become_a_replacement_character_at_once(tokenizer: Tokenizer) -> None:
-    decoder = tokenizer.decoder()
+    decoder = tokenizer.vocabulary(frozenset()).text()
     assert [decoder.feed(token) for token in [168, 1404]] == ["", "\N{REPLACEMENT CHARACTER}hello"]
 
 
 def test_special_and_unknown_tokens_are_no_text(tokenizer: Tokenizer) -> None:
-    decoder = tokenizer.decoder()
+    decoder = tokenizer.vocabulary(frozenset()).text()
     assert [decoder.feed(token) for token in [1, 4, 1404, 2, 2048]] == ["", "", "hello", "", ""]
     assert tokenizer.decode([1, 4, 1404, 2, 2048]) == "hello"
 
@@ -123,3 +123,10 @@ def test_another_kind_of_tokenizer_is_refused(
     path = altered(tokenizer=change) / "tokenizer.json"
     with pytest.raises(InvalidCheckpoint, match=message):
         Tokenizer.read(path)
+
+
+def test_a_tokens_bytes_may_be_a_part_of_a_character(tokenizer: Tokenizer) -> None:
+    vocabulary = tokenizer.vocabulary(frozenset([2]))
+    assert b"".join(vocabulary.token_bytes(token) for token in [178, 259, 253, 230]) == "🙂".encode()
+    assert [vocabulary.token_bytes(token) for token in [1404, 2, 2048]] == [b"hello", b"", b""]
+    assert vocabulary.end_tokens == {2}

@@ -1,45 +1,34 @@
 """`TinyEngine`: the built-in model behind the engine protocol.
 
-Every generation runs alone, with a key-value cache of its own, on a worker thread; the events reach the event loop in
-bursts. Numpy lets go of the interpreter's lock while it multiplies, so the loop stays free.
+All generations share the steps of one decoding loop, on one thread. Numpy lets go of the interpreter's lock while it
+multiplies, so the event loop stays free.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.engines.engine import EngineEvent, Generation
-from headrace.errors import SetupError, ShuttingDown
-from headrace.streams.threads import Threads
+from headrace.engines.arguments import check
+from headrace.engines.choices import choices
+from headrace.engines.engine import ModelInfo
+from headrace.engines.events import EngineEvent
+from headrace.engines.generation import Generation
+from headrace.errors import SetupError
+from headrace.streams.closing import AsyncClosing
 
 if TYPE_CHECKING:
-    from headrace.engines.tiny.loop import TokenLoop
+    from headrace.engines.tiny.loaded import LoadedModel
 
 CHECKPOINT = Path(__file__).with_name("data")
 """The built-in model's folder, in Hugging Face format; other engines can load it too."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What exists between start and stop."""
-
-    loop: TokenLoop
-    threads: Threads
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def steps(self, generation: Generation) -> Iterator[list[EngineEvent]]:
-        """The events of each token; runs on a worker thread, which may close it between any two."""
-        with contextlib.closing(self.loop.steps(generation)) as steps:
-            for step in steps:
-                if self.stopping.is_set():
-                    raise ShuttingDown
-                yield step
+CONTEXT = 1024
+"""Tokens that the built-in model reads, its answer included."""
 
 
 class TinyEngine:
@@ -47,52 +36,70 @@ class TinyEngine:
 
     Args:
         folder: a checkpoint folder in Hugging Face format.
-        concurrency: how many generations run at the same time; more wait for their turn.
+        name: what clients ask for.
+        concurrency: how many answers are made at the same time; more wait for their turn.
     """
 
-    model = "tinychat"
-
-    def __init__(self, folder: Path = CHECKPOINT, *, concurrency: int = 32) -> None:
+    def __init__(self, folder: Path = CHECKPOINT, *, name: str = "tiny", concurrency: int = 32) -> None:
         self._folder = folder
         self._concurrency = concurrency
-        self._running: _Running | None = None
+        self._info = ModelInfo(name, context=CONTEXT, max_logprobs=20, token_prompts=True)
+        self._loaded: LoadedModel | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        """See `Engine.info`; the context of a checkpoint of your own is known when it is started."""
+        return self._info
+
+    @property
+    def healthy(self) -> bool:
+        """See `Engine.healthy`."""
+        return self._loaded is not None and self._loaded.decoding.healthy
 
     @property
     def active(self) -> int:
-        """How many generations are under way, each with its cache."""
-        return 0 if self._running is None else self._running.loop.active
+        """How many answers are under way, each in its row of keys and values."""
+        return 0 if self._loaded is None else self._loaded.decoding.active
 
     async def start(self) -> None:
         """Loads the model on a worker thread. Raises `InvalidCheckpoint` or `OSError` if its files are not usable."""
-        if self._running is None:
-            loop = await asyncio.to_thread(_load, self._folder)
-            self._running = _Running(loop, Threads(limit=self._concurrency))
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(_load, self._folder, self._concurrency)
+            self._info = replace(self._info, context=self._loaded.context)
 
     async def stop(self) -> None:
         """Frees the model; generations still open end with `ShuttingDown` at their next token."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.stopping.set()
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            loaded.decoding.close()
 
     async def generate(self, generation: Generation) -> AsyncGenerator[EngineEvent, None]:
-        """Text deltas, then one `Finish`; closing it earlier ends the work at the next token.
+        """The events of a generation; closing it ends the work at the next token.
 
         Raises:
-            InvalidArguments: a value is out of range, or the prompt leaves no room for an answer.
+            InvalidArguments: a value is out of range, or asks for what the model cannot do.
+            ContextTooLong: the prompt leaves no room for an answer.
             ShuttingDown: the engine was stopped.
             SetupError: the engine was not started.
         """
-        running = self._running
-        if running is None:
+        if self._loaded is None:
             raise SetupError("the engine is not running; await its start() first")
-        async with contextlib.aclosing(running.threads.bursts(lambda: running.steps(generation))) as bursts:
-            async for burst in bursts:
-                for step in burst:
+        check(generation, self._info)
+        prompt, decoding = self._loaded.prompt(generation), self._loaded.decoding
+
+        async def one(each: Generation) -> AsyncGenerator[EngineEvent, None]:
+            steps = decoding.generate(prompt, each.sampling)
+            async with AsyncClosing(steps):
+                async for step in steps:
                     for event in step:
                         yield event
 
+        async with contextlib.aclosing(choices(generation, one)) as events:
+            async for event in events:
+                yield event
 
-def _load(folder: Path) -> TokenLoop:
-    from headrace.engines.tiny.loop import TokenLoop  # brings numpy, which nobody needs who does not start the engine
 
-    return TokenLoop.load(folder)
+def _load(folder: Path, concurrency: int) -> LoadedModel:
+    from headrace.engines.tiny.loaded import LoadedModel  # brings numpy, which nobody needs who does not start it
+
+    return LoadedModel.load(folder, concurrency)

@@ -16,32 +16,46 @@ import codecs
 import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.engines.engine import Message
+from headrace.engines.generation import Message
 from headrace.engines.tiny.checkpoint import InvalidCheckpoint, read_json
 
 _WORDS_REMEMBERED = 20_000
 
 
 class TextDecoder:
-    """Turns token ids into text, one id at a time.
-
-    A character may be made of several tokens: it is handed out when its last byte is there.
-    """
+    """See `TokenText`."""
 
     def __init__(self, token_bytes: Mapping[int, bytes]) -> None:
         self._token_bytes = token_bytes
         self._characters = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    def feed(self, token_id: int) -> str:
-        """The characters that this token completes; often one or more, sometimes none."""
-        return self._characters.decode(self._token_bytes.get(token_id, b""))
+    def feed(self, token: int) -> str:
+        """See `TokenText.feed`."""
+        return self._characters.decode(self._token_bytes.get(token, b""))
 
     def end(self) -> str:
-        """What is left after the last token: U+FFFD if a character was not completed, else nothing."""
+        """See `TokenText.end`."""
         return self._characters.decode(b"", final=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TinyVocabulary:
+    """See `Vocabulary`. Special and unknown tokens are no text."""
+
+    end_tokens: frozenset[int]
+    bytes_of: Mapping[int, bytes]
+
+    def text(self) -> TextDecoder:
+        """See `Vocabulary.text`."""
+        return TextDecoder(self.bytes_of)
+
+    def token_bytes(self, token: int) -> bytes:
+        """See `Vocabulary.token_bytes`."""
+        return self.bytes_of.get(token, b"")
 
 
 class Tokenizer:
@@ -112,9 +126,9 @@ class Tokenizer:
         """The ids of a text to continue."""
         return [self._special_id("bos"), *self.encode(text)]
 
-    def decoder(self) -> TextDecoder:
-        """A new decoder, for one sequence of ids."""
-        return TextDecoder(self._token_bytes)
+    def vocabulary(self, end_tokens: frozenset[int]) -> TinyVocabulary:
+        """Its tokens, for a model that ends its answers with one of these."""
+        return TinyVocabulary(end_tokens, self._token_bytes)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of a whole sequence; special and unknown tokens are no text."""

@@ -1,0 +1,73 @@
+"""headrace: `headrace run bench/peers/headrace_app.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+
+from bench.peers import workloads
+from headrace import endpoint, service
+from headrace.batching import Slots, continuous_batch
+
+
+@service
+class Source:
+    """The workloads."""
+
+    @endpoint
+    async def plain(self, count: int) -> AsyncIterator[str]:
+        """Never suspends."""
+        for _ in range(count):
+            yield workloads.ITEM
+
+    @endpoint
+    async def polite(self, count: int) -> AsyncIterator[str]:
+        """Suspends before each item."""
+        async for item in workloads.polite(count):
+            yield item
+
+    @endpoint
+    async def paced(self, count: int) -> AsyncIterator[str]:
+        """20 items a second."""
+        async for item in workloads.paced(count):
+            yield item
+
+    @endpoint
+    def threaded(self, count: int) -> Iterator[str]:
+        """An ordinary generator."""
+        yield from workloads.threaded(count)
+
+    @endpoint
+    async def silent(self, count: int) -> AsyncIterator[str]:
+        """Makes nothing."""
+        async for item in workloads.silent(count):
+            yield item
+
+    @endpoint
+    async def engine(self, count: int) -> AsyncIterator[str]:
+        """From the decode loop, over a queue."""
+        async for item in workloads.ENGINE.stream(count):
+            yield item
+
+    @endpoint
+    async def pushed(self, count: int) -> AsyncIterator[str]:
+        """From a decode loop of headrace's own."""
+        async for item in self.decode(count):
+            yield item
+
+    @continuous_batch(max_batch_size=512)
+    def decode(self, slots: Slots[int, str]) -> Iterator[None]:
+        """Makes one item for each slot every 50 ms."""
+        left: dict[object, int] = {}
+        while True:
+            for slot in slots.joined:
+                left[slot] = slot.request
+            time.sleep(workloads.PACE)
+            item = workloads.stamped()
+            for slot in slots:
+                slot.send(item)
+                left[slot] -= 1
+                if left[slot] == 0:
+                    del left[slot]
+                    slot.finish()
+            yield

@@ -1,0 +1,20 @@
+import sys
+from pathlib import Path
+
+import pytest
+from checkpoint import make_checkpoint
+from elsewhere import pytest_pycollect_makemodule  # noqa: F401  # a hook of pytest
+
+
+@pytest.fixture(scope="session")
+def memorized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a GPT-2 that knows some replies by heart (`tests/support/checkpoint.py`)."""
+    return make_checkpoint(Path(sys.executable), tmp_path_factory.mktemp("memorized"))
+
+
+@pytest.fixture(scope="session")
+def babbling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a Llama that says anything, in tokens of which many are a part of a character."""
+    from tiny_checkpoints import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("babbling"))
