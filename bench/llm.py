@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -53,9 +55,18 @@ def bare(python: Path, engine: str, model: str, clients: int) -> Round:
     return Round(**json.loads(done.stdout.splitlines()[-1]))
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    process: int
+    port: int
+    model: str  # as it calls it
+
+
 @contextlib.contextmanager
-def server(python: Path, engine: str, model: str) -> Iterator[tuple[int, int]]:
-    """A server with the engine: its process, and its port."""
+def server(python: Path, engine: str, model: str) -> Iterator[Server]:
+    """A server with the engine."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     options = ["--engine", engine, "--port", str(port), "--max-concurrency", "64", "--log-level", "warning"]
@@ -67,7 +78,8 @@ def server(python: Path, engine: str, model: str) -> Iterator[tuple[int, int]]:
             while not answers(port):
                 assert process.poll() is None, "the server did not start"
                 time.sleep(0.02)
-            yield process.pid, port
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=10) as response:
+                yield Server(process.pid, port, json.load(response)["data"][0]["id"])
         finally:
             process.terminate()
 
@@ -78,10 +90,10 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def ask(port: int, text: str) -> Request:
+async def ask(server: Server, text: str) -> Request:
     """One request over a connection of its own; parses no more than it must."""
     document = {
-        "model": "any",
+        "model": server.model,
         "messages": [{"role": "user", "content": text}],
         "max_tokens": MAX_TOKENS,
         "stream": True,
@@ -89,7 +101,7 @@ async def ask(port: int, text: str) -> Request:
     }
     body = json.dumps(document).encode()
     asked, first, received = time.perf_counter(), 0.0, bytearray()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         writer.write(HEAD.format(len(body)).encode() + body)
         while data := await reader.read(65536):
@@ -104,18 +116,18 @@ async def ask(port: int, text: str) -> Request:
     return Request(first, json.loads(usage.removeprefix(b"data: "))["usage"]["completion_tokens"])
 
 
-def served(process: int, port: int, clients: int) -> Round:
+def served(server: Server, clients: int) -> Round:
     """One round through a server."""
-    return uvloop.run(load(clients, lambda text: ask(port, text), lambda: cpu_seconds(process)))
+    return uvloop.run(load(clients, lambda text: ask(server, text), lambda: cpu_seconds(server.process)))
 
 
 def table(title: str, python: Path, engine: str, model: str) -> str:
     """The rows of one model."""
     rounds: dict[int, list[tuple[Round, Round]]] = {clients: [] for clients in CLIENTS}
-    with server(python, engine, model) as (process, port):
+    with server(python, engine, model) as started:
         for _ in range(ROUNDS):
             for clients, pairs in rounds.items():
-                pairs.append((bare(python, engine, model, clients), served(process, port, clients)))
+                pairs.append((bare(python, engine, model, clients), served(started, clients)))
     text = (
         f"| {title} | engine: µs of CPU per token | with the server | added | tokens/s, engine | server "
         "| first token, engine | server |\n|---|--:|--:|--:|--:|--:|--:|--:|\n"

@@ -1,25 +1,11 @@
-"""The example `chat_page`, for tests: its engine does what it is asked, and tells what it did."""
-
-from dataclasses import dataclass
+"""The page of the example `chat_page`, for tests: its model does what it is asked, and tells what it heard."""
 
 from chat_page import ChatPage
-from scripted_engine import ScriptedEngine
+from scripted_model import Scripted
 
-from headrace import endpoint, service
-
-
-@dataclass(frozen=True)
-class State:
-    running: int  # answers that are being made
-    heard: list[str]  # the messages of the last conversation
+from headrace import service
 
 
 @service
-class Watched(ChatPage):
-    def __init__(self) -> None:
-        self.engine = ScriptedEngine()
-        super().__init__(self.engine)
-
-    @endpoint(methods=("GET",))
-    async def state(self) -> State:
-        return State(self.engine.running, self.engine.heard)
+class Chatting(Scripted, ChatPage):
+    """The scripted model, and the page at `/`."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from served import REPOSITORY, Served
+from serving import serving
 from visit import INSECURE, Visit
 
 HERE = Path(__file__).parent
@@ -51,30 +52,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
         context.close()
 
 
-def start(*flags: str) -> Served:
-    return Served(
-        *("run", "tests/browser/watched.py", "--port", "0", "--drain", "0.5", *flags),
-        *("--allowed-host", "127.0.0.1", "--allowed-host", INSECURE),
-        environment={"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "examples"), os.environ.get("PYTHONPATH", "")])},
-    ).ready()
+SPEAKER = ("tests/browser/watched.py", "--drain", "0.5", "--allowed-host", "127.0.0.1", "--allowed-host", INSECURE)
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "examples"), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture(scope="module")
 def speaker() -> Iterator[Served]:
     """The server that all tests of a file visit."""
-    served = start()
-    try:
+    with serving(*SPEAKER, environment=ENVIRONMENT) as served:
         yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
     assert "Traceback" not in "".join(served.output)
 
 
 @pytest.fixture
 def passing_speaker() -> Iterator[Served]:
     """A server for a test that ends it."""
-    served = start()
+    served = Served("run", *SPEAKER, "--port", "0", environment=ENVIRONMENT).ready()
     yield served
     served.stop()
 
@@ -82,25 +75,34 @@ def passing_speaker() -> Iterator[Served]:
 @pytest.fixture
 def slow_speaker() -> Iterator[Served]:
     """A server whose voice needs longer for a sentence than the sentence takes to say."""
-    served = start("--set", "Watched.slow=1.2")
-    yield served
-    served.assert_every_stream_ended()
-    served.stop()
+    with serving(*SPEAKER, "--set", "Watched.slow=1.2", environment=ENVIRONMENT) as served:
+        yield served
 
 
 @pytest.fixture
-def arrive(browser: BrowserContext) -> Iterator[Callable[..., Visit]]:
-    """Opens the page of a server, given as for `Visit`; at the end of the test all pages are closed."""
-    visits: list[Visit] = []
+def new_page(browser: BrowserContext) -> Iterator[Callable[[], Page]]:
+    """Makes empty pages; at the end of the test all are closed."""
+    pages: list[Page] = []
+
+    def make() -> Page:
+        pages.append(browser.new_page())
+        return pages[-1]
+
+    yield make
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def arrive(new_page: Callable[[], Page]) -> Callable[..., Visit]:
+    """Opens the page of a server, given as for `Visit`."""
 
     def open_page(served: Served, **options: Any) -> Visit:
-        visits.append(Visit(browser.new_page(), served, **options))
-        visits[-1].open()
-        return visits[-1]
+        visit = Visit(new_page(), served, **options)
+        visit.open()
+        return visit
 
-    yield open_page
-    for visit in visits:
-        visit.page.close()
+    return open_page
 
 
 @pytest.fixture

@@ -16,12 +16,15 @@ from typing import Any, Literal
 
 import pytest
 from chat_visit import ChatVisit
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Page
 from relay import CUT, HANG, Relay
-from scripted_engine import ZOO
+from scripted_messages import BREAKING, SILENT, THOUGHTFUL, ZOO, heard, script, slowly, whole
 from served import REPOSITORY, Served
+from serving import serving
 
 Arrive = Callable[[str], ChatVisit]
+
+SERVICE = "tests/browser/chatting.py"
 
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(
@@ -33,29 +36,19 @@ ENVIRONMENT = {
 @pytest.fixture(scope="module")
 def chat() -> Iterator[Served]:
     """The server that all tests of the file visit."""
-    served = Served(
-        *("run", "tests/browser/chatting.py", "--port", "0", "--drain", "0.5"), environment=ENVIRONMENT
-    ).ready()
-    try:
+    with serving(SERVICE, "--drain", "0.5", environment=ENVIRONMENT) as served:
         yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
     assert "Traceback" not in "".join(served.output)
 
 
 @pytest.fixture
-def arrive(browser: BrowserContext) -> Iterator[Arrive]:
-    visits: list[ChatVisit] = []
-
+def arrive(new_page: Callable[[], Page]) -> Arrive:
     def open_page(url: str) -> ChatVisit:
-        visits.append(ChatVisit(browser.new_page(), url))
-        visits[-1].open()
-        return visits[-1]
+        visit = ChatVisit(new_page(), url)
+        visit.open()
+        return visit
 
-    yield open_page
-    for visit in visits:
-        visit.page.close()
+    return open_page
 
 
 @pytest.fixture
@@ -70,7 +63,7 @@ def visit(chat: Served, arrive: Arrive) -> Iterator[ChatVisit]:
 
 
 def test_an_answer_is_shown_while_it_is_made(visit: ChatVisit) -> None:
-    visit.ask("slowly 50")
+    visit.ask(slowly(50))
     visit.until(lambda: visit.said().startswith("1 2 3 "))
     assert not visit.said().endswith("50 ")
     assert visit.status == "Answering"
@@ -80,7 +73,7 @@ def test_an_answer_is_shown_while_it_is_made(visit: ChatVisit) -> None:
 
 
 def test_first_token_time_and_rate_are_shown_and_tokens_are_the_servers(visit: ChatVisit) -> None:
-    visit.answer_to("slowly 20")
+    visit.answer_to(slowly(20))
     found = re.fullmatch(r"first token (\d+) ms · (\d+) tokens/s · 20 tokens", visit.figures)
     assert found is not None
     assert 20 <= int(found[1]) < 1000
@@ -88,30 +81,31 @@ def test_first_token_time_and_rate_are_shown_and_tokens_are_the_servers(visit: C
 
 
 def test_every_character_arrives_as_it_was_sent(visit: ChatVisit) -> None:
-    assert visit.answer_to("zoo") == ZOO
+    assert visit.answer_to(whole(*ZOO)) == ZOO
 
 
 def test_a_long_answer_is_shown_whole_and_fast(visit: ChatVisit) -> None:
-    visit.ask("count 5000")
+    visit.ask(whole({"count": 5000}))
     visit.until_it_ended()
     assert visit.said() == "".join(f"{number} " for number in range(1, 5001))
     assert visit.page.evaluate("document.querySelector('.turn.assistant .text').childNodes.length") == 1
 
 
 def test_reasoning_stands_apart(visit: ChatVisit) -> None:
-    assert visit.answer_to("think") == "Yes."
+    assert visit.answer_to(THOUGHTFUL) == "Yes."
     assert visit.page.locator(".turn.assistant .reasoning p").text_content() == "Let me see."
 
 
 def test_an_answer_at_the_token_limit_says_so(visit: ChatVisit) -> None:
-    visit.answer_to("limit")
+    visit.answer_to(whole("Yes", finish="length"))
     assert visit.figures.endswith(" · at the token limit")
 
 
 def test_the_conversation_goes_along(visit: ChatVisit, chat: Served) -> None:
-    visit.answer_to("hello")
+    question = whole("Hel", "lo!")
+    visit.answer_to(question)
     visit.answer_to("again")
-    assert chat.state()["heard"] == ["hello", "you said hello", "again"]
+    assert heard(chat) == [question, "Hello!", "again"]
 
 
 def test_a_new_chat_forgets_the_old_one(visit: ChatVisit, chat: Served) -> None:
@@ -119,23 +113,24 @@ def test_a_new_chat_forgets_the_old_one(visit: ChatVisit, chat: Served) -> None:
     visit.click("New chat")
     assert visit.page.locator(".turn").count() == 0
     visit.answer_to("again")
-    assert chat.state()["heard"] == ["again"]
+    assert heard(chat) == ["again"]
 
 
 def test_a_new_chat_in_the_middle_of_an_answer_stops_it_and_forgets_it(visit: ChatVisit, chat: Served) -> None:
-    visit.ask("slowly 1000")
+    visit.ask(slowly(1000))
     visit.until(lambda: visit.said() != "")
     visit.click("New chat")
     visit.until_it_ended()
     visit.answer_to("again")
-    assert chat.state()["heard"] == ["again"]
+    assert heard(chat) == ["again"]
 
 
 # stopping
 
 
 def test_stop_stops_the_model_within_300_ms_and_keeps_what_came(visit: ChatVisit, chat: Served) -> None:
-    visit.ask("slowly 1000")
+    question = slowly(1000)
+    visit.ask(question)
     visit.until(lambda: visit.said().startswith("1 2 3 "))
     assert chat.state()["running"] == 1
     visit.click("Stop")
@@ -144,23 +139,23 @@ def test_stop_stops_the_model_within_300_ms_and_keeps_what_came(visit: ChatVisit
     text = visit.said()
     assert (visit.status, visit.error, visit.figures.endswith(" · stopped")) == ("Stopped", "", True)
     visit.answer_to("and now?")
-    assert chat.state()["heard"] == ["slowly 1000", f"{text} [stopped]", "and now?"]
+    assert heard(chat) == [question, f"{text} [stopped]", "and now?"]
 
 
 def test_stop_before_the_first_token_stops_the_model_and_gives_the_question_back(
     visit: ChatVisit, chat: Served
 ) -> None:
-    visit.ask("silent")
+    visit.ask(SILENT)
     visit.until(lambda: chat.state()["running"] == 1)
     assert visit.status == "Waiting for the first token"
     visit.page.keyboard.press("Escape")
     visit.until(lambda: chat.state()["running"] == 0, within=0.3)
     visit.until_it_ended()
-    assert (visit.status, visit.question.input_value()) == ("Stopped", "silent")
+    assert (visit.status, visit.question.input_value()) == ("Stopped", SILENT)
 
 
 def test_a_page_that_is_left_stops_the_model(visit: ChatVisit, chat: Served) -> None:
-    visit.ask("slowly 1000")
+    visit.ask(slowly(1000))
     visit.until(lambda: visit.said() != "")
     visit.page.close()
     chat.until(lambda: chat.state()["running"] == 0, within=0.3)
@@ -175,7 +170,7 @@ def test_shift_enter_begins_a_line_and_enter_sends(visit: ChatVisit, chat: Serve
     visit.question.press_sequentially("two")
     visit.question.press("Enter")
     visit.until_it_ended()
-    assert chat.state()["heard"] == ["one\ntwo"]
+    assert heard(chat) == ["one\ntwo"]
 
 
 def test_enter_while_a_word_is_composed_does_not_send(visit: ChatVisit) -> None:
@@ -186,10 +181,10 @@ def test_enter_while_a_word_is_composed_does_not_send(visit: ChatVisit) -> None:
 
 def test_nothing_is_sent_while_an_answer_comes_or_without_a_word(visit: ChatVisit) -> None:
     visit.ask("   ")
-    visit.ask("slowly 1000")
+    visit.ask(slowly(1000))
     visit.until(lambda: visit.said() != "")
     visit.ask("hello")
-    assert visit.page.locator(".turn.user").all_text_contents() == ["slowly 1000"]
+    assert visit.page.locator(".turn.user").all_text_contents() == [slowly(1000)]
     assert visit.question.input_value() == "hello"
     visit.page.keyboard.press("Escape")
     visit.until_it_ended()
@@ -198,19 +193,19 @@ def test_nothing_is_sent_while_an_answer_comes_or_without_a_word(visit: ChatVisi
 def test_every_control_can_be_reached_with_the_keyboard(visit: ChatVisit) -> None:
     visit.question.fill("hello")
     reached = []
-    for _ in range(5):
+    for _ in range(6):
         visit.page.keyboard.press("Tab")
         reached.append(visit.page.evaluate("document.activeElement.id"))
-    assert reached == ["send", "", "fresh", "log", "question"]
+    assert reached == ["send", "", "model", "fresh", "log", "question"]
     visit.page.locator("#send").focus()
     visit.page.keyboard.press("Space")
     visit.until_it_ended()
-    assert visit.said() == "you said hello"
+    assert visit.said() == "hello"
 
 
 def test_an_answer_is_read_aloud_when_it_is_whole(visit: ChatVisit) -> None:
     log = visit.page.get_by_role("log")
-    visit.ask("slowly 20")
+    visit.ask(slowly(20))
     visit.until(lambda: visit.said() != "")
     assert log.get_attribute("aria-busy") == "true"
     visit.until_it_ended()
@@ -223,9 +218,9 @@ def test_an_answer_is_read_aloud_when_it_is_whole(visit: ChatVisit) -> None:
 def test_the_end_stays_in_sight_unless_its_reader_has_scrolled_away(visit: ChatVisit) -> None:
     from_end = "log => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight)"
     log = visit.page.get_by_role("log")
-    visit.answer_to("count 3000")
+    visit.answer_to(whole({"count": 3000}))
     assert log.evaluate(from_end) <= 1
-    visit.ask("slowly 1000")
+    visit.ask(slowly(1000))
     visit.until(lambda: visit.said().startswith("1 2 3 "))
     log.evaluate("log => { log.scrollTop = 0; }")
     visit.until(lambda: visit.said().endswith(" 30 ") or " 30 " in visit.said())
@@ -238,23 +233,24 @@ def test_the_end_stays_in_sight_unless_its_reader_has_scrolled_away(visit: ChatV
 
 
 def test_a_failure_in_the_middle_is_told_and_what_came_is_kept(visit: ChatVisit, chat: Served) -> None:
-    assert visit.answer_to("break") == "so far"
-    assert (visit.error, visit.status) == ("the model broke", "Failed")
+    assert visit.answer_to(BREAKING) == "so far"
+    assert (visit.error, visit.status) == ("the upstream said 502", "Failed")
     assert visit.figures.endswith(" · cut off")
     visit.answer_to("and now?")
-    assert chat.state()["heard"] == ["break", "so far [cut off]", "and now?"]
+    assert heard(chat) == [BREAKING, "so far [cut off]", "and now?"]
 
 
 def test_a_refusal_is_told_and_the_question_given_back(chat: Served, arrive: Arrive) -> None:
     visit = arrive(f"http://127.0.0.1:{chat.port}/")
-    assert visit.answer_to("refuse") == ""
-    assert visit.error == "no model is free. Try again in 7 s."
-    assert visit.question.input_value() == "refuse"
+    question = script({"fail": 503, "retry_after": 7})
+    assert visit.answer_to(question) == ""
+    assert visit.error == "the upstream said 503. Try again in 7 s."
+    assert visit.question.input_value() == question
     assert ["503" in problem for problem in visit.problems] == [True]  # the browser's own line, nothing of ours
 
 
 def test_a_server_that_is_gone_is_told(arrive: Arrive) -> None:
-    served = Served("run", "tests/browser/chatting.py", "--port", "0", environment=ENVIRONMENT).ready()
+    served = Served("run", SERVICE, "--port", "0", environment=ENVIRONMENT).ready()
     visit = arrive(f"http://127.0.0.1:{served.port}/")
     served.stop()
     visit.answer_to("hello")
@@ -422,16 +418,16 @@ def test_it_looks_well_in_every_state(
     visit.page.emulate_media(color_scheme=scheme)
     take("empty")
     visit.answer_to("Is there anybody who reads this rather long question to its end, and what would he say of it?")
-    visit.answer_to("think")
-    visit.ask("slowly 1000")
+    visit.answer_to(THOUGHTFUL)
+    visit.ask(slowly(1000))
     visit.until(lambda: " 20 " in visit.said())
     take("answering")
     visit.click("Stop")
     visit.until_it_ended()
-    visit.answer_to("break")
+    visit.answer_to(BREAKING)
     take("failed")
     visit.page.set_viewport_size({"width": 390, "height": 844})
-    visit.answer_to("count 100")
+    visit.answer_to(whole({"count": 100}))
     take("narrow")
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert len(list(folder.glob(f"chat-*-{scheme}.png"))) == 4

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from client_cases import SCRIPTS, WEATHER
 from environments import node_with, python_with
+from scripted_messages import SCRIPTED
 from served import Served
+from serving import serving
 
 HERE = Path(__file__).parent
-SCRIPTED = "tests/support/scripted_model.py"
 RUNS_WITHIN = 120  # seconds, of one program with all its cases
 KEY = "sk-of-the-tests"
 
@@ -33,28 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[Served]:
     """Does what it is told; without a key."""
-    yield from _served(SCRIPTED)
+    with serving(SCRIPTED) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
 def locked() -> Iterator[Served]:
     """The same with a key."""
-    yield from _served(SCRIPTED, "--api-key", KEY)
+    with serving(SCRIPTED, "--api-key", KEY) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Iterator[Served]:
     """The built-in model."""
-    yield from _served("--engine", "tiny")
-
-
-def _served(*arguments: str) -> Iterator[Served]:
-    served = Served("run", *arguments, "--port", "0").ready()
-    try:
+    with serving("--engine", "tiny") as served:
         yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
 
 
 @pytest.fixture(scope="session")

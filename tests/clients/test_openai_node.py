@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_cases import MADE
+from client_cases import MADE, REFUSALS
 
 PROGRAMS = Path(__file__).parent / "node"
 
@@ -18,10 +18,7 @@ def results(node_folder: Path, run: Any) -> dict[str, dict[str, Any]]:
     return made
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["text", "whole", "unicode", "length", "reasoning", "call", "calls", "function", "choices", "fifty"],
-)
+@pytest.mark.parametrize("case", MADE)
 def test_what_the_model_says_arrives(results: Any, case: str) -> None:
     assert {name: results[case].get(name) for name in MADE[case]} == MADE[case]
 
@@ -33,20 +30,12 @@ def test_the_package_s_own_accumulator_takes_it(results: Any, case: str) -> None
     assert {name: made.get(name) for name in wanted} == wanted
 
 
-@pytest.mark.parametrize(
-    ("case", "error", "status"),
-    [
-        ("status 400", "BadRequestError", 400),
-        ("status 429", "RateLimitError", 429),
-        ("status 500", "InternalServerError", 500),
-        ("status 503", "InternalServerError", 503),
-        ("unauthorized", "AuthenticationError", 401),
-        ("unknown model", "NotFoundError", 404),
-        ("no messages", "BadRequestError", 400),
-    ],
-)
-def test_a_refusal_is_the_package_s_error_of_its_status(results: Any, case: str, error: str, status: int) -> None:
-    assert (results[case]["error"], results[case]["status"]) == (error, status)
+@pytest.mark.parametrize(("case", "error", "status", "code"), REFUSALS)
+def test_a_refusal_is_the_package_s_error_of_its_status(
+    results: Any, case: str, error: str, status: int, code: str
+) -> None:
+    made = results[case]
+    assert (made["error"], made["status"], made["code"]) == (error, status, code)
 
 
 @pytest.mark.parametrize("case", ["broken", "crashed"])

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_messages import SCRIPTED
 from served import Serve, Served
+from serving import serving
 
 HERE = Path(__file__).parent
 
@@ -48,9 +50,13 @@ def serve(launch: Serve) -> Iterator[Serve]:
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Served]:
     """One server with the trials, for all tests of a file that need nothing special."""
-    served = Served("run", "tests/e2e/trials.py", "--port", "0", "--heartbeat", "0.3").ready()
-    try:
+    with serving("tests/e2e/trials.py", "--heartbeat", "0.3") as served:
         yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[Served]:
+    """One server with the scripted model, for all tests of a file that leave no trace on it."""
+    with serving(SCRIPTED, "--heartbeat", "0.3") as served:
+        yield served
+        assert served.state()["running"] == 0

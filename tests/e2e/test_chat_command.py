@@ -10,25 +10,23 @@ from pathlib import Path
 
 import pytest
 from relay import CUT, HANG, Relay
-from scripted_engine import ZOO
-from served import REPOSITORY, Served
-from terminal import CTRL_C, CTRL_D, Terminal
+from scripted_messages import BREAKING, SCRIPTED, SILENT, THOUGHTFUL, ZOO, heard, slowly, whole
+from served import Served
+from serving import serving
+from terminal import CTRL_D, Terminal
 
 ENVIRONMENT = {
-    "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests/support"), os.environ.get("PYTHONPATH", "")]),
     "HEADRACE_API_KEY": "",
     "OPENAI_API_KEY": "",
 }
 
+HELLO = whole("you said ", "hello")
+
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Served]:
-    served = Served("run", "tests/e2e/scripted_chat.py", "--port", "0", environment=ENVIRONMENT).ready()
-    try:
+    with serving(SCRIPTED, environment=ENVIRONMENT) as served:
         yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
 
 
 def url(served: Served) -> str:
@@ -59,81 +57,83 @@ def terminal(model: Served, tmp_path: Path) -> Iterator[Terminal]:
 
 def test_a_conversation_in_a_terminal(terminal: Terminal, model: Served) -> None:
     assert f"  scripted at {url(model)}/v1 · /help · Ctrl-D leaves\n" in terminal.output
-    terminal.type("slowly 3\n")
+    terminal.type(f"{slowly(3)}\n")
     terminal.until("1 2 3 \n")
     terminal.until("first token")
     terminal.until("tokens/s · 3 tokens")
-    terminal.type("hello\n")
+    terminal.type(f"{HELLO}\n")
     terminal.until("you said hello\n")
     terminal.until("> ")
-    assert model.state()["heard"] == ["slowly 3", "1 2 3 ", "hello"]
+    assert heard(model) == [slowly(3), "1 2 3 ", HELLO]
     terminal.type(CTRL_D)
     assert terminal.exit_code() == 0
 
 
 def test_tokens_are_shown_as_they_come(terminal: Terminal) -> None:
-    terminal.type("slowly 1000\n")
+    terminal.type(f"{slowly(1000)}\n")
     terminal.until("1 2 3 ")
     assert " 900 " not in terminal.output
 
 
 def test_ctrl_c_stops_the_answer_on_the_server_and_a_second_one_leaves(terminal: Terminal, model: Served) -> None:
-    terminal.type("slowly 1000\n")
+    terminal.type(f"{slowly(1000)}\n")
     terminal.until("1 2 3 ")
     assert model.state()["running"] == 1
-    terminal.type(CTRL_C)
+    terminal.interrupt()
     model.until(lambda: model.state()["running"] == 0, within=0.3)
     terminal.until("pieces · stopped")
     terminal.until("> ")
-    terminal.type("and now?\n")
-    terminal.until("you said and now?")
+    terminal.type(f"{HELLO}\n")
+    terminal.until("you said hello\n")
     terminal.until("> ")
-    heard = model.state()["heard"]
-    assert re.fullmatch(r"1 2 3 .* \[stopped\]", heard[1])
-    assert (heard[0], heard[2]) == ("slowly 1000", "and now?")
-    terminal.type("silent\n")
+    question, answer, last = heard(model)
+    assert re.fullmatch(r"1 2 3 .* \[stopped\]", answer)
+    assert (question, last) == (slowly(1000), HELLO)
+    terminal.type(f"{SILENT}\n")
     model.until(lambda: model.state()["running"] == 1, within=5)
-    terminal.type(CTRL_C)
+    terminal.interrupt()
     model.until(lambda: model.state()["running"] == 0, within=0.3)
     terminal.until("stopped")
     terminal.until("> ")
-    terminal.type(CTRL_C)
+    terminal.interrupt()
     assert terminal.exit_code() == 130
     assert "Traceback" not in terminal.output
 
 
 def test_two_ctrl_c_at_the_prompt_leave(terminal: Terminal) -> None:
-    terminal.type(CTRL_C)
+    terminal.interrupt()
     terminal.until("Ctrl-C again leaves")
     terminal.until("> ")
-    terminal.type(CTRL_C)
+    terminal.interrupt()
     assert terminal.exit_code() == 130
     assert "Traceback" not in terminal.output
 
 
 def test_a_line_that_was_asked_can_be_called_back(terminal: Terminal, model: Served) -> None:
-    terminal.type("hello\n")
+    terminal.type(f"{HELLO}\n")
     terminal.until("you said hello\n")
     terminal.until("> ")
-    terminal.type("\x1b[A!\n")  # the arrow up
-    terminal.until("you said hello!")
+    terminal.type("\x1b[A \n")  # the arrow up
+    terminal.until("you said hello\n")
     terminal.until("> ")
+    assert heard(model) == [HELLO, "you said hello", f"{HELLO} "]
 
 
 def test_every_character_reaches_the_terminal_and_the_server(terminal: Terminal, model: Served) -> None:
     terminal.type("é 水 \U0001f642\n")
-    terminal.until("you said é 水 \U0001f642\n")
+    terminal.until("tokens")
     terminal.until("> ")
-    terminal.type("zoo\n")
-    terminal.until("end")
-    assert ZOO.encode().replace(b"\n", b"\r\n") in terminal.raw
+    assert heard(model) == ["é 水 \U0001f642"]
+    terminal.type(f"{whole(*ZOO)}\n")
+    terminal.until("\n\tend")
+    assert ZOO.replace("\u0085", "\ufffd").replace("\n", "\r\n").encode() in terminal.raw
 
 
 def test_a_failure_is_told_and_the_conversation_goes_on(terminal: Terminal) -> None:
-    terminal.type("break\n")
+    terminal.type(f"{BREAKING}\n")
     terminal.until("so far\n")
     terminal.until("cut off")
-    terminal.until("error: upstream_failed: the model broke")
+    terminal.until("error: upstream_failed: the upstream said 502")
     terminal.until("> ")
     terminal.type("/exit\n")
     assert terminal.exit_code() == 0
@@ -158,27 +158,27 @@ def test_a_terminal_without_a_server_ends_with_3(tmp_path: Path) -> None:
 
 
 def test_without_a_terminal_every_line_is_a_question_and_the_answers_alone_go_out(model: Served) -> None:
-    code, out, err = chat("hello\n\nthink\nzoo\n", url(model))
+    code, out, err = chat(f"{HELLO}\n\n{THOUGHTFUL}\n{whole(*ZOO)}\n", url(model))
     assert (code, out) == (0, f"you said hello\nYes.\n{ZOO}\n")
     assert err.count("first token") == 3
     assert "Let me see." in err
-    assert model.state()["heard"][:4] == ["hello", "you said hello", "think", "Yes."]
+    assert heard(model)[:4] == [HELLO, "you said hello", THOUGHTFUL, "Yes."]
 
 
 def test_options_reach_the_server(model: Served) -> None:
     code, _, _ = chat("hello\n", url(model), "--system", "Be brief.", "--temperature", "0", "--max-tokens", "5")
-    assert (code, model.state()["heard"]) == (0, ["Be brief.", "hello"])
+    assert (code, heard(model)) == (0, ["Be brief.", "hello"])
 
 
 def test_bytes_that_are_no_text_are_replaced(model: Served) -> None:
-    assert chat(b"caf\xe9\n", url(model))[:2] == (0, "you said caf\ufffd\n")
+    assert chat(b"caf\xe9\n", url(model))[:2] == (0, "caf\ufffd\n")
 
 
 def test_a_key_opens_the_server(tmp_path: Path) -> None:
-    served = Served("run", "tests/e2e/scripted_chat.py", "--port", "0", "--api-key", "k-1", environment=ENVIRONMENT)
+    served = Served("run", SCRIPTED, "--port", "0", "--api-key", "k-1", environment=ENVIRONMENT)
     try:
         served.ready()
-        assert chat("hello\n", url(served), OPENAI_API_KEY="k-1")[:2] == (0, "you said hello\n")
+        assert chat("hello\n", url(served), OPENAI_API_KEY="k-1")[:2] == (0, "hello\n")
         code, out, err = chat("hello\n", url(served))
         assert (code, out) == (4, "")
         assert "give its key: --api-key KEY, or HEADRACE_API_KEY=KEY" in err

@@ -51,10 +51,18 @@ def test_the_client_of_the_readme_reads_its_service(serve: Serve, tmp_path: Path
 
 
 def test_the_service_of_the_readme_calls_the_other_one(serve: Serve, tmp_path: Path) -> None:
-    poet, _, shouting = blocks(README, "python")
+    poet, _, shouting, _ = blocks(README, "python")
     (tmp_path / "app.py").write_text(f"{poet}\nfrom headrace import Handle, depends\n\n\n{shouting}")
     served = serve("app.py", folder=tmp_path)
     assert served.post("/shout", {"topic": "rain"})[2] == b"RAIN 0\nRAIN 1\n"
+
+
+def test_openai_s_client_of_the_readme_reads_the_built_in_model(launch: Serve) -> None:
+    served = launch("run", "--demo", "--port", "0").ready()
+    program = blocks(README, "python")[3].replace("localhost:8000", f"127.0.0.1:{served.port}")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.startswith("Streaming means sending a response in small pieces")
+    served.assert_every_stream_ended()
 
 
 @pytest.mark.parametrize("page", ["docs/quickstart.md"])

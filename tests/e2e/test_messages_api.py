@@ -2,30 +2,19 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from records import records
+from scripted_messages import SCRIPTED, leave_early, script
 from served import Serve, Served, receive
 
-SCRIPTED = "tests/support/scripted_model.py:Scripted"
 ENDS = {"finish": "stop"}, {"usage": [7, 5]}
 WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
 
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[Served]:
-    served = Served("run", SCRIPTED, "--port", "0", "--heartbeat", "0.3").ready()
-    try:
-        yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
-
-
 def ask(*steps: Any, **members: Any) -> dict[str, Any]:
-    turn = {"role": "user", "content": json.dumps(steps)}
+    turn = {"role": "user", "content": script(*steps)}
     return {"model": "scripted", "max_tokens": 50, "messages": [turn], **members}
 
 
@@ -209,10 +198,7 @@ def test_what_cannot_be_answered_is_refused(
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_model_stops_when_the_reader_leaves_before_the_first_token(scripted: Served, stream: bool) -> None:
-    connection = scripted.send("/v1/messages", ask({"wait": True}, stream=stream))
-    scripted.until(lambda: scripted.state()["running"] == 1, within=5)
-    connection.close()
-    scripted.until(lambda: scripted.state()["running"] == 0, within=1)
+    leave_early(scripted, "/v1/messages", ask({"wait": True}, stream=stream))
 
 
 def test_the_model_stops_when_the_reader_leaves_in_the_middle(scripted: Served) -> None:

@@ -1,6 +1,5 @@
 """`/v1/responses` through the `openai` package, which checks the order of its events, and through raw connections."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +8,9 @@ import pytest
 from openai import OpenAI
 from pydantic import BaseModel
 from records import records
+from scripted_messages import leave_early, script
 from served import Served, receive
 
-SCRIPTED = "tests/support/scripted_model.py:Scripted"
 ENDS = {"finish": "stop"}, {"usage": [7, 5]}
 WEATHER: Any = {
     "type": "function",
@@ -34,28 +33,14 @@ class City(BaseModel):
     rainy: bool
 
 
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[Served]:
-    served = Served("run", SCRIPTED, "--port", "0", "--heartbeat", "0.3").ready()
-    try:
-        yield served
-        served.assert_every_stream_ended()
-    finally:
-        served.stop()
-
-
 @pytest.fixture
 def client(scripted: Served) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"http://127.0.0.1:{scripted.port}/v1", api_key="x", max_retries=0) as client:
         yield client
 
 
-def steps(*steps: Any) -> str:
-    return json.dumps(steps)
-
-
 def ask(*steps: Any, stream: bool = True) -> dict[str, Any]:
-    return {"model": "scripted", "input": json.dumps(steps), "stream": stream}
+    return {"model": "scripted", "input": script(*steps), "stream": stream}
 
 
 def test_a_whole_answer(client: OpenAI) -> None:
@@ -87,8 +72,8 @@ def test_a_stream_has_its_events_in_order(client: OpenAI) -> None:
 
 
 def test_every_kind_of_item_is_put_together_by_the_client(client: OpenAI) -> None:
-    script = steps({"reasoning": "Let me "}, {"reasoning": "see."}, "It is ", "wet.", {"refusal": "No more."}, *CALLS)
-    with client.responses.stream(model="scripted", input=script, tools=[WEATHER]) as stream:
+    told = script({"reasoning": "Let me "}, {"reasoning": "see."}, "It is ", "wet.", {"refusal": "No more."}, *CALLS)
+    with client.responses.stream(model="scripted", input=told, tools=[WEATHER]) as stream:
         *_, completed = stream
     assert completed.type == "response.completed"
     response = completed.response
@@ -102,12 +87,12 @@ def test_every_kind_of_item_is_put_together_by_the_client(client: OpenAI) -> Non
     assert response.output_text == "It is wet."
     calls = [(item.call_id, item.arguments) for item in response.output if item.type == "function_call"]
     assert calls == [("call_a", '{"city":"Oslo"}'), ("call_b", '{"city":"Bern"}')]
-    whole = client.responses.create(model="scripted", input=script, tools=[WEATHER])
+    whole = client.responses.create(model="scripted", input=told, tools=[WEATHER])
     assert [item.type for item in whole.output] == [item.type for item in response.output]
 
 
 def test_the_results_of_functions_go_back_with_the_calls(client: OpenAI, scripted: Served) -> None:
-    asked: list[Any] = [{"role": "user", "content": steps("Wait: ", *CALLS)}]
+    asked: list[Any] = [{"role": "user", "content": script("Wait: ", *CALLS)}]
     response = client.responses.create(model="scripted", input=asked, tools=[WEATHER])
     asked += [item.model_dump(exclude_none=True) for item in response.output]
     asked += [{"type": "function_call_output", "call_id": "call_b", "output": "dry"}]
@@ -122,16 +107,16 @@ def test_the_results_of_functions_go_back_with_the_calls(client: OpenAI, scripte
 
 
 def test_an_answer_that_fits_a_schema_is_parsed(client: OpenAI, scripted: Served) -> None:
-    script = steps('{"name":"Bern",', '"rainy":true}', *ENDS)
-    response = client.responses.parse(model="scripted", input=script, text_format=City)
+    told = script('{"name":"Bern",', '"rainy":true}', *ENDS)
+    response = client.responses.parse(model="scripted", input=told, text_format=City)
     assert response.output_parsed == City(name="Bern", rainy=True)
     assert scripted.state()["last"]["response_format"]["schema"]["required"] == ["name", "rainy"]
 
 
 def test_logprobs_are_told_where_they_are_asked_for(client: OpenAI, scripted: Served) -> None:
-    script = steps({"text": "a", "logprobs": [["a", -0.5, ["b", -1.5]]]}, *ENDS)
+    told = script({"text": "a", "logprobs": [["a", -0.5, ["b", -1.5]]]}, *ENDS)
     response = client.responses.create(
-        model="scripted", input=script, include=["message.output_text.logprobs"], top_logprobs=1
+        model="scripted", input=told, include=["message.output_text.logprobs"], top_logprobs=1
     )
     part: Any = response.output[0].content[0]  # type: ignore[union-attr, index]
     assert (part.logprobs[0].token, part.logprobs[0].logprob) == ("a", -0.5)
@@ -141,10 +126,10 @@ def test_logprobs_are_told_where_they_are_asked_for(client: OpenAI, scripted: Se
 
 @pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 def test_an_answer_that_was_cut_is_incomplete(client: OpenAI, finish: str, reason: str) -> None:
-    script = steps("so far", {"finish": finish})
-    with client.responses.stream(model="scripted", input=script) as stream:
+    told = script("so far", {"finish": finish})
+    with client.responses.stream(model="scripted", input=told) as stream:
         *_, last = stream
-    whole = client.responses.create(model="scripted", input=script)
+    whole = client.responses.create(model="scripted", input=told)
     for response in (last.response, whole):  # type: ignore[union-attr]
         assert (response.status, response.output_text) == ("incomplete", "so far")
         assert response.incomplete_details is not None
@@ -154,14 +139,14 @@ def test_an_answer_that_was_cut_is_incomplete(client: OpenAI, finish: str, reaso
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_failure_before_the_first_event_is_a_status(client: OpenAI, stream: bool) -> None:
     with pytest.raises(openai.RateLimitError, match="the upstream said 429") as caught:
-        client.responses.create(model="scripted", input=steps({"fail": 429, "retry_after": 7}), stream=stream)
+        client.responses.create(model="scripted", input=script({"fail": 429, "retry_after": 7}), stream=stream)
     assert caught.value.response.headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize("step", [{"fail": 503}, {"crash": True}, {}])
 def test_a_failure_in_the_middle_is_an_error_and_no_completion(client: OpenAI, step: dict[str, Any]) -> None:
     kinds: list[str] = []
-    stream = client.responses.create(model="scripted", input=steps("so", " far", step), stream=True)
+    stream = client.responses.create(model="scripted", input=script("so", " far", step), stream=True)
     with pytest.raises(openai.APIError) as caught:
         kinds.extend(event.type for event in stream)  # what came before the error stays in the list
     assert "the secret of the engine" not in str(caught.value)
@@ -171,7 +156,7 @@ def test_a_failure_in_the_middle_is_an_error_and_no_completion(client: OpenAI, s
 
 def test_a_whole_answer_that_fails_in_the_middle_is_a_status(client: OpenAI) -> None:
     with pytest.raises(openai.InternalServerError) as caught:
-        client.responses.create(model="scripted", input=steps("so", " far", {"fail": 503}))
+        client.responses.create(model="scripted", input=script("so", " far", {"fail": 503}))
     assert caught.value.status_code == 503
 
 
@@ -197,7 +182,7 @@ def test_what_cannot_be_answered_is_refused(
 
 def test_the_model_stops_when_the_reader_leaves(client: OpenAI, scripted: Served) -> None:
     closed = scripted.state()["closed"]
-    with client.responses.create(model="scripted", input=steps("a", {"wait": True}), stream=True) as stream:
+    with client.responses.create(model="scripted", input=script("a", {"wait": True}), stream=True) as stream:
         next(event for event in stream if event.type == "response.output_text.delta")
         assert scripted.state()["running"] == 1
     scripted.until(lambda: scripted.state()["running"] == 0, within=1)
@@ -206,10 +191,7 @@ def test_the_model_stops_when_the_reader_leaves(client: OpenAI, scripted: Served
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_model_stops_when_the_reader_leaves_before_the_first_token(scripted: Served, stream: bool) -> None:
-    connection = scripted.send("/v1/responses", ask({"wait": True}, stream=stream))
-    scripted.until(lambda: scripted.state()["running"] == 1, within=5)
-    connection.close()
-    scripted.until(lambda: scripted.state()["running"] == 0, within=1)
+    leave_early(scripted, "/v1/responses", ask({"wait": True}, stream=stream))
 
 
 def test_a_silent_stream_beats_and_then_fails_in_the_stream(scripted: Served) -> None:

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import pytest
 
-from headrace.engines.choices import AHEAD, choices
+from headrace.engines.choices import choices
 from headrace.engines.events import EngineEvent, Finish, TextDelta, ToolCallDelta, Usage
 from headrace.engines.generation import Generation, Sampling
+from headrace.engines.merging import AHEAD
 from headrace.errors import Overloaded
 
 One = Callable[[Generation], AsyncGenerator[EngineEvent, None]]

@@ -1,6 +1,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from over_sources import closes_its_source, source
 
 from headrace.engines.events import (
     EngineEvent,
@@ -27,11 +28,6 @@ def emphasis(tape: Tape) -> Taking[None]:
 
 def parser() -> Parser:
     return Parser(emphasis)
-
-
-async def source(*events: EngineEvent) -> AsyncGenerator[EngineEvent, None]:
-    for event in events:
-        yield event
 
 
 async def out(*events: EngineEvent) -> list[EngineEvent]:
@@ -108,19 +104,7 @@ async def test_logprobs_stay_with_text_that_passes(given: list[EngineEvent], tol
 
 
 async def test_closing_closes_the_events_below() -> None:
-    closed = []
-
-    async def endless() -> AsyncGenerator[EngineEvent, None]:
-        try:
-            while True:
-                yield TextDelta("a")
-        finally:
-            closed.append(True)
-
-    events = rewritten(endless(), parser)
-    await anext(events)
-    await events.aclose()
-    assert closed == [True]
+    assert await closes_its_source(lambda events: rewritten(events, parser))
 
 
 async def test_a_failure_below_comes_through() -> None:

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from answers import written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,11 +40,6 @@ def chat(n: int = 1, *, with_usage: bool = False, legacy: bool = False, forced: 
 def delta(told: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
     choice = b'"choices":[{"index":0,"delta":%b,"logprobs":%b,"finish_reason":%b}]}\n\n' % (told, logprobs, reason)
     return HEAD + choice
-
-
-def written(encoder: Chunks, *events: EngineEvent) -> bytes:
-    """All bytes of a stream that ends well."""
-    return b"".join([*(encoder.item(event) for event in events), encoder.end(End(len(events)))])
 
 
 def chunks(data: bytes) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from answers import written
 
 from headrace.engines.engine import Embeddings
 from headrace.engines.events import EngineEvent, Finish, TextDelta, ToolCallDelta, Usage
@@ -12,7 +13,6 @@ from headrace.openai.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
 from headrace.openai.models import ModelCard
 from headrace.services.example import example_of
 from headrace.wire.dialect import Answer, Dialect
-from headrace.wire.events import End
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -22,9 +22,8 @@ def answer(dialect: Dialect, body: Mapping[str, Any], path: Mapping[str, str] = 
     return dialect.answer(dialect.read(json.dumps(body).encode(), path))
 
 
-def written(found: Answer, *events: EngineEvent) -> str:
-    records = [*(found.encoder.item(event) for event in events), found.encoder.end(End(len(events)))]
-    return b"".join(records).decode()
+def text_of(found: Answer, *events: EngineEvent) -> str:
+    return written(found.encoder, *events).decode()
 
 
 @pytest.mark.parametrize(("stream", "gathers"), [(True, False), (False, True), (None, True)])
@@ -41,13 +40,13 @@ def test_the_body_decides_whether_the_answer_is_a_stream(
     ("dialect", "asked", "prefix"), [(CHAT, ASKED, "chatcmpl-"), (COMPLETIONS, {"model": "m", "prompt": "a"}, "cmpl-")]
 )
 def test_each_answer_has_an_id_of_its_own(dialect: Dialect, asked: dict[str, Any], prefix: str) -> None:
-    ids = {json.loads(written(answer(dialect, asked), TextDelta("a"), Finish("stop")))["id"] for _ in range(2)}
+    ids = {json.loads(text_of(answer(dialect, asked), TextDelta("a"), Finish("stop")))["id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(each.startswith(prefix) for each in ids)
 
 
 def test_the_model_is_the_one_that_was_named() -> None:
-    assert json.loads(written(answer(CHAT, ASKED), Finish("stop")))["model"] == "m"
+    assert json.loads(text_of(answer(CHAT, ASKED), Finish("stop")))["model"] == "m"
 
 
 def test_the_path_names_the_model_in_azure_s_form() -> None:
@@ -62,14 +61,14 @@ def test_azure_s_form_needs_no_model_in_the_body() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_several_answers_are_expected_where_they_were_asked_for(stream: bool) -> None:
-    text = written(answer(CHAT, {**ASKED, "n": 2, "stream": stream}), Finish("stop"), Finish("stop", 1))
+    text = text_of(answer(CHAT, {**ASKED, "n": 2, "stream": stream}), Finish("stop"), Finish("stop", 1))
     assert text.count('"finish_reason":"stop"') == 2
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_each_prompt_has_its_answers(stream: bool) -> None:
     found = answer(COMPLETIONS, {"model": "m", "prompt": ["a", "b"], "n": 2, "stream": stream})
-    text = written(found, *(Finish("stop", index) for index in range(4)))
+    text = text_of(found, *(Finish("stop", index) for index in range(4)))
     assert text.count('"finish_reason":"stop"') == 4
 
 
@@ -78,8 +77,8 @@ def test_a_stream_tells_its_usage_where_that_was_asked_for(dialect: Dialect, ask
     asked = {**asked, "stream": True}
     plain, told = answer(dialect, asked), answer(dialect, {**asked, "stream_options": {"include_usage": True}})
     events: list[EngineEvent] = [TextDelta("a"), Finish("stop"), Usage(1, 2)]
-    assert '"usage"' not in written(plain, *events)
-    assert '"total_tokens":3' in written(told, *events)
+    assert '"usage"' not in text_of(plain, *events)
+    assert '"total_tokens":3' in text_of(told, *events)
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -96,7 +95,7 @@ def test_calls_are_told_in_the_form_in_which_they_were_offered(
     members: dict[str, Any], reason: str, form: str, stream: bool
 ) -> None:
     found = answer(CHAT, {**ASKED, **members, "stream": stream})
-    text = written(found, ToolCallDelta(0, "{}", "call_a", "f"), Finish("tool_calls"))
+    text = text_of(found, ToolCallDelta(0, "{}", "call_a", "f"), Finish("tool_calls"))
     assert f'"{form}":' in text
     assert f'"finish_reason":"{reason}"' in text
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from answers import Said, answers, said
+from answers import Said, answers, said, written
 from hypothesis import given
 from records import records
 
@@ -27,8 +27,7 @@ REPLY = Reply("msg_m", "tiny")
 
 
 def streamed(events: list[EngineEvent]) -> bytes:
-    encoder = MessageEvents(REPLY)
-    return b"".join([*map(encoder.item, events), encoder.end(End(0))])
+    return written(MessageEvents(REPLY), *events)
 
 
 def block_records(events: list[EngineEvent]) -> list[Any]:

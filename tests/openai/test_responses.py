@@ -3,6 +3,7 @@ import re
 from typing import Any
 
 import pytest
+from answers import written
 from records import records
 
 from headrace.engines.events import Finish, TextDelta
@@ -11,7 +12,6 @@ from headrace.errors import InvalidArguments, StreamError
 from headrace.openai.body import wrong
 from headrace.openai.responses import RESPONSES
 from headrace.wire.dialect import Answer
-from headrace.wire.events import End
 
 
 def answer(**members: Any) -> Answer:
@@ -19,8 +19,7 @@ def answer(**members: Any) -> Answer:
 
 
 def said(answer: Answer) -> bytes:
-    events = [TextDelta("Hi"), Finish("stop")]
-    return b"".join([*map(answer.encoder.item, events), answer.encoder.end(End(2))])
+    return written(answer.encoder, TextDelta("Hi"), Finish("stop"))
 
 
 def test_the_body_decides_whether_the_answer_is_a_stream() -> None:

@@ -11,6 +11,7 @@ from sessions import talk
 from shouting import Shouts
 
 from headrace.server.app import Application
+from headrace.services.decorators import service
 
 NewApp = Any
 
@@ -150,6 +151,24 @@ async def test_a_wrong_method_is_told_with_the_one_that_works(app: Application) 
     assert answer.headers["allow"] == "POST"
     line = 'curl -N http://127.0.0.1:8000/shout --json \'{"say": "text"}\''
     assert answer.document["oops"] == f"HR14 /shout takes POST, not GET: {line}"
+
+
+async def test_values_that_the_service_knows_to_work_stand_in_the_line(new_app: NewApp) -> None:
+    @service
+    class Known(Shouts):
+        @property
+        def example_arguments(self) -> dict[str, str]:
+            return {"say": "it rains", "voice": "alto"}
+
+    app = new_app(Known)
+    async with app.runtime:
+        answer = await ask(app, "GET", "/shout")
+        line = 'curl -N http://127.0.0.1:8000/shout --json \'{"say": "it rains"}\''
+        assert answer.document["oops"].endswith(f": {line}")
+        answer = await ask(app, "DELETE", "/voices/nobody")
+        assert answer.document["oops"].endswith(": curl -N http://127.0.0.1:8000/voices/alto")
+        answer = await ask(app, "POST", "/shout", pieces=[b"say=a"], headers={"content-type": "text/plain"})
+        assert answer.document["oops"].endswith(f": {line}")
 
 
 async def test_without_a_key_nothing_runs_and_the_dialect_says_so(new_app: NewApp) -> None:

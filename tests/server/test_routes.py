@@ -55,5 +55,14 @@ def test_an_exact_path_comes_first_then_the_one_with_the_most_text(
     assert route is None or route.parts == parts
 
 
+@pytest.mark.parametrize("path", ["/books/new", "/books/a/pages/3"])
+def test_what_the_service_knows_is_asked_when_it_is_needed(path: str) -> None:
+    known: dict[str, str] = {}
+    route = Routes(define(Library).endpoints, lambda: known).find(path)
+    known["book"] = "b"  # the service has started meanwhile
+    assert route is not None
+    assert route.known() == {"book": "b"}
+
+
 def test_all_paths_are_listed_as_they_were_declared(routes: Routes) -> None:
     assert list(routes.paths) == ["/books/{rest:path}", "/books/{book}/pages/{page}", "/books/new", "/{anything}"]

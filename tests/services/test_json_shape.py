@@ -53,6 +53,11 @@ def test_there_is_a_mark_for_every_value_but_the_first(value: Any, ascii_: bool)
         (b'["\\"' + b"[" * 9 + b'"]', False),
         (b'["\\\\"' + b"[" * 9, True),
         (b"]" * 9 + b"[[[", False),
+        (b'["' + b"[" * 200_000 + b'"]', False),
+        (b'["' + b"x" * 65_535 + b'",[[[1]]]]', True),
+        (b"[" + b'"[",' * 50_000 + b"[[1]]]", False),
+        (b"[" + b'"[",' * 50_000 + b"[[[1]]]]", True),
+        (b"[" + rb'"\"[",' * 50_000 + b"[[1]]]", False),
         (b"", False),
     ],
 )
@@ -70,6 +75,8 @@ def test_what_is_no_json_has_a_depth_too(data: bytes, deeper: bool) -> None:
         (b'{"a":[],"b":0}', False),
         (b'{"a":[],"b":{}}', True),
         (b'"' + b"," * 9, False),
+        (b'["' + b"," * 200_000 + b'",1,2]', False),
+        (b'["' + b"," * 200_000 + b'",1,2,3]', True),
     ],
 )
 def test_values_in_texts_do_not_count(data: bytes, more: bool) -> None:

@@ -1,4 +1,4 @@
-"""Answers as engines give them: any order that `engines.events` allows, and what they say all in all."""
+"""Answers as engines give them, in any order that `engines.events` allows: what they say, and how they are written."""
 
 import json
 from collections import deque
@@ -17,6 +17,8 @@ from headrace.engines.events import (
     ToolCallDelta,
     Usage,
 )
+from headrace.wire.encoding import Encoder
+from headrace.wire.events import End
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 OBJECTS = st.dictionaries(TEXTS, st.none() | st.integers() | TEXTS, max_size=3).map(json.dumps)
@@ -57,6 +59,11 @@ def said(events: Iterable[EngineEvent]) -> Said:
             case Usage():
                 all_.usage = event
     return all_
+
+
+def written(encoder: Encoder, *events: EngineEvent) -> bytes:
+    """All bytes of an answer that ends well."""
+    return b"".join([*map(encoder.item, events), encoder.end(End(len(events)))])
 
 
 @st.composite

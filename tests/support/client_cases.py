@@ -12,7 +12,7 @@ client made of each, in these words:
 
 from typing import Any
 
-ZOO = 'é 水 \U0001f642 \U0001f469\u200d\U0001f680 e\u0301 \u05d0 \u2028 \u2029 \u0085 \\ "<b>&amp;</b>"\n\tend'
+from scripted_messages import ZOO
 
 END: list[Any] = [{"finish": "stop"}, {"usage": [3, 2]}]
 WEATHER = {
@@ -73,3 +73,13 @@ MADE: dict[str, dict[str, Any]] = {
     "choices": {"texts": ["a", "b"]},
     "fifty": {"texts": [f"{number} of fifty" for number in range(50)]},
 }
+
+REFUSALS = [  # the class that the packages named `openai` raise, the status and the code
+    ("status 400", "BadRequestError", 400, "context_length_exceeded"),
+    ("status 429", "RateLimitError", 429, "upstream_failed"),
+    ("status 500", "InternalServerError", 500, "internal"),
+    ("status 503", "InternalServerError", 503, "upstream_failed"),
+    ("unauthorized", "AuthenticationError", 401, "invalid_api_key"),
+    ("unknown model", "NotFoundError", 404, "model_not_found"),
+    ("no messages", "BadRequestError", 400, "invalid_value"),
+]

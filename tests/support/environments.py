@@ -19,13 +19,14 @@ INSTALLS_WITHIN = 900  # seconds
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 
-def python_with(name: str, *packages: str, wanted: str = "") -> Path:
+def python_with(name: str, *packages: str, wanted: str = "", updated: bool = False) -> Path:
     """The interpreter of an environment with these packages.
 
     Args:
         name: of its folder.
         packages: as pip takes them.
         wanted: whatever else makes it another one when it changes.
+        updated: whether pip then changes what is there, which is quicker where that is large, but may leave more in it.
     """
     python = CACHE / name / "bin" / "python"
 
@@ -33,7 +34,7 @@ def python_with(name: str, *packages: str, wanted: str = "") -> Path:
         venv.create(folder, symlinks=True, with_pip=True)
         subprocess.run([str(python), *PIP, *packages], check=True, timeout=INSTALLS_WITHIN)
 
-    made_once(CACHE / name, f"{packages} {sys.version} {wanted}", make)
+    made_once(CACHE / name, f"{packages} {sys.version} {wanted}", make, updated=updated)
     return python
 
 
@@ -52,8 +53,8 @@ def node_with(name: str, *packages: str) -> Path:
     return CACHE / name
 
 
-def made_once(folder: Path, wanted: str, make: Callable[[Path], None]) -> None:
-    """Makes a folder unless it is there as it is wanted; what was there otherwise is gone."""
+def made_once(folder: Path, wanted: str, make: Callable[[Path], None], *, updated: bool = False) -> None:
+    """Makes a folder unless it is there as it is wanted; otherwise what was there is gone before, or is updated."""
     CACHE.mkdir(exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")
     stamp = folder / "headrace-stamp"
@@ -61,6 +62,9 @@ def made_once(folder: Path, wanted: str, make: Callable[[Path], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.is_file() and stamp.read_text() == wanted:
             return
-        shutil.rmtree(folder, ignore_errors=True)
+        if updated:
+            stamp.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
         make(folder)
         stamp.write_text(wanted)

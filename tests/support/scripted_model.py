@@ -13,9 +13,10 @@
     {"die": true}                            the engine is not healthy from now on
     {"wait": true}                           nothing comes until the generation is closed
     {"gap": true}                            nothing comes until GET /go
+    {"count": 3}                             as "1 ", "2 ", "3 "
 
-What belongs to an answer takes an `"index"`. Where the text is no such list, its words come back as one answer for each
-that was asked for.
+What belongs to an answer takes an `"index"`, and every step a `"pause"`: seconds before it, or before each number.
+Where the text is no such list, its words come back as one answer for each that was asked for.
 
     headrace run tests/support/scripted_model.py
 """
@@ -107,6 +108,8 @@ class ScriptedEngine:
 
     async def _events(self, step: dict[str, Any]) -> list[EngineEvent]:
         index = step.get("index", 0)
+        if "pause" in step:
+            await asyncio.sleep(step["pause"])
         match step:
             case {"text": text}:
                 return [TextDelta(text, index, tuple(_logprob(*each) for each in step.get("logprobs", ())))]
@@ -146,12 +149,22 @@ def _steps(generation: Generation) -> list[dict[str, Any]]:
     except ValueError:
         steps = None
     if isinstance(steps, list) and all(isinstance(step, (str, dict)) for step in steps):
-        return [{"text": step} if isinstance(step, str) else step for step in steps]
+        return [each for step in steps for each in _single(step)]
     words = [word if number == 0 else f" {word}" for number, word in enumerate(text.split(" "))]
     answers = range(generation.n)
     said = [{"text": word, "index": index} for word in words for index in answers]
     ends = [{"finish": "stop", "index": index} for index in answers]
     return [*said, *ends, {"usage": [len(words), len(words) * generation.n]}]
+
+
+def _single(step: str | dict[str, Any]) -> list[dict[str, Any]]:
+    match step:
+        case str():
+            return [{"text": step}]
+        case {"count": last}:
+            return [{**step, "text": f"{number} "} for number in range(1, last + 1)]
+        case _:
+            return [step]
 
 
 def _logprob(token: str, logprob: float, *top: list[Any]) -> TokenLogprob:

@@ -1,4 +1,4 @@
-"""A server for all tests of a file, for services that take long to start."""
+"""A server for the time of a block, be it one test or all of a file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ class PatientlyServed(Served):
 @contextmanager
 def serving(target: str, *flags: str, **options: Any) -> Iterator[Served]:
     """A server for the time of the block; at its end every stream has ended, once, and no task was forgotten."""
-    served = PatientlyServed("run", target, "--port", "0", *flags, **options)
+    served = PatientlyServed("run", target, *flags, "--port", "0", **options)
     try:
         yield served.ready()
         served.assert_every_stream_ended()

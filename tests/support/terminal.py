@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-CTRL_C, CTRL_D = "\x03", "\x04"
+CTRL_D = "\x04"
 
 
 class Terminal:
@@ -64,6 +64,15 @@ class Terminal:
     def type(self, text: str) -> None:
         """Types a text; a line needs its `\\n`."""
         os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        """Presses Ctrl-C as soon as the command waits: Python loses one between a prompt and the wait for a key."""
+        status = Path(f"/proc/{self.process.pid}/stat")
+        ends = time.monotonic() + 15
+        while status.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < ends, "the command is busy"
+            time.sleep(0.001)
+        self.type("\x03")
 
     def until(self, text: str, within: float = 15.0) -> None:
         """Waits until a text was printed after whatever was waited for before."""

@@ -1,6 +1,6 @@
 """Stands in for vLLM: the same names and signatures, a tokenizer of ASCII characters, a model with a script.
 
-`tests/engines/vllm/test_library.py` compares the signatures with the real package where that is installed.
+`tests/engines/vllm/test_stand_in.py` compares the signatures with the real package where that is installed.
 """
 
 from __future__ import annotations

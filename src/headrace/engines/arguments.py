@@ -61,7 +61,7 @@ def check_length(generation: Generation, tokens: int, context: int) -> None:
 def too_long(generation: Generation, size: str, context: int) -> ContextTooLong:
     """The error for a prompt of this size; the model's context is told in tokens."""
     detail = f"the prompt has {size}; the model reads {context} tokens, its answer included"
-    return ContextTooLong(detail, [entry(_prompt_pointer(generation), detail, "too_long")])
+    return ContextTooLong(detail, [entry(_prompt_pointer(generation), detail, "too_long")], context)
 
 
 def _prompt_pointer(generation: Generation) -> str:

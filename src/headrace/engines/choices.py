@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -10,9 +9,7 @@ from typing import TypeAlias
 
 from headrace.engines.events import EngineEvent, Usage
 from headrace.engines.generation import Generation
-
-AHEAD = 64
-"""Events that may be made before the reader takes them, of all answers together."""
+from headrace.engines.merging import merged
 
 _SEEDS = 2**63
 
@@ -34,46 +31,16 @@ async def choices(generation: Generation, one: _One) -> AsyncGenerator[EngineEve
             async for event in events:
                 yield event
         return
-    made: asyncio.Queue[tuple[int, EngineEvent] | BaseException | None] = asyncio.Queue(AHEAD)
-    tasks = [asyncio.create_task(_make(_alone(generation, index), index, one, made)) for index in range(generation.n)]
-    left, usages = len(tasks), list[Usage]()
-    try:
-        while left:
-            match await made.get():
-                case None:
-                    left -= 1
-                case BaseException() as error:
-                    raise error
-                case (_, Usage() as usage):
-                    usages.append(usage)
-                case (index, event):
-                    yield dataclasses.replace(event, index=index)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    usages: list[Usage] = []
+    alone = [one(_alone(generation, index)) for index in range(generation.n)]
+    async with contextlib.aclosing(merged(alone)) as numbered:
+        async for index, event in numbered:
+            if isinstance(event, Usage):
+                usages.append(event)
+            else:
+                yield dataclasses.replace(event, index=index)
     if usages:
         yield _together(usages)
-
-
-async def _make(
-    generation: Generation,
-    index: int,
-    one: _One,
-    made: asyncio.Queue[tuple[int, EngineEvent] | BaseException | None],
-) -> None:
-    """Puts the events of one answer, then None or what it failed with."""
-    end: BaseException | None = None
-    try:
-        async with contextlib.aclosing(one(generation)) as events:
-            async for event in events:
-                await made.put((index, event))
-    except BaseException as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # nobody reads any more
-            raise
-        end = error
-    await made.put(end)
 
 
 def _alone(generation: Generation, index: int) -> Generation:

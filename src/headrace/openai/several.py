@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import accumulate
 from typing import TypeAlias
 
 from headrace.engines.events import EngineEvent, Usage
 from headrace.engines.generation import Generation
-
-AHEAD = 64
-"""Events that may be made before the reader takes them, of all generations together."""
+from headrace.engines.merging import merged
 
 Generate: TypeAlias = Callable[[Generation], AsyncGenerator[EngineEvent, None]]
-_Made: TypeAlias = "asyncio.Queue[tuple[int, EngineEvent] | BaseException | None]"
 
 
 def several(generations: Sequence[Generation], generate: Generate) -> AsyncGenerator[EngineEvent, None]:
@@ -32,41 +29,16 @@ def several(generations: Sequence[Generation], generate: Generate) -> AsyncGener
 
 
 async def _beside(generations: Sequence[Generation], generate: Generate) -> AsyncGenerator[EngineEvent, None]:
-    made: _Made = asyncio.Queue(AHEAD)
-    tasks, first = list[asyncio.Task[None]](), 0
-    for generation in generations:
-        tasks.append(asyncio.create_task(_make(generation, first, generate, made)))
-        first += generation.n
-    left, usages = len(tasks), list[Usage]()
-    try:
-        while left:
-            match await made.get():
-                case None:
-                    left -= 1
-                case BaseException() as error:
-                    raise error
-                case (_, Usage() as usage):
-                    usages.append(usage)
-                case (index, event):
-                    yield replace(event, index=index + event.index)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    first = [0, *accumulate(generation.n for generation in generations)]  # index of each one's first answer
+    usages: list[Usage] = []
+    async with aclosing(merged([generate(generation) for generation in generations])) as events:
+        async for number, event in events:
+            if isinstance(event, Usage):
+                usages.append(event)
+            else:
+                yield replace(event, index=first[number] + event.index)
     if len(usages) == len(generations):
         yield _together(usages)
-
-
-async def _make(generation: Generation, first: int, generate: Generate, made: _Made) -> None:
-    """Puts the events of one generation with the index of its first answer, then None or what it failed with."""
-    try:
-        async with aclosing(generate(generation)) as events:
-            async for event in events:
-                await made.put((first, event))
-    except Exception as error:
-        await made.put(error)
-    else:
-        await made.put(None)
 
 
 def _together(usages: Sequence[Usage]) -> Usage:

@@ -1,5 +1,4 @@
-from collections.abc import AsyncGenerator
-
+from over_sources import closes_its_source, source
 from parsing import told
 
 from headrace.engines.events import EngineEvent, Finish, TextDelta, TokenLogprob, ToolCallDelta, Usage
@@ -9,11 +8,6 @@ from headrace.engines.tool_calls.forms import parser_for
 CALL = '<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>'
 FORM = parser_for("hermes")
 assert FORM is not None
-
-
-async def source(*events: EngineEvent) -> AsyncGenerator[EngineEvent, None]:
-    for event in events:
-        yield event
 
 
 async def out(*events: EngineEvent, parallel: bool = True) -> list[EngineEvent]:
@@ -65,17 +59,6 @@ async def test_logprobs_stay_with_the_text_before_a_call() -> None:
 
 
 async def test_closing_closes_the_events_below() -> None:
-    closed = []
-
-    async def endless() -> AsyncGenerator[EngineEvent, None]:
-        try:
-            while True:
-                yield TextDelta("a")
-        finally:
-            closed.append(True)
-
-    assert FORM is not None
-    events = with_tool_calls(endless(), FORM)
-    await anext(events)
-    await events.aclose()
-    assert closed == [True]
+    form = FORM
+    assert form is not None
+    assert await closes_its_source(lambda events: with_tool_calls(events, form))

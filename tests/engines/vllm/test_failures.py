@@ -1,6 +1,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from over_sources import closes_its_source
 from vllm_stand_in import EngineDeadError, EngineGenerateError, GracefulHTTPError, StandIn, VLLMClientError
 
 from headrace.engines.generation import Generation, JsonObject
@@ -54,16 +55,4 @@ async def test_what_is_refused_is_mostly_the_form_of_the_answer(generation: Gene
 
 
 async def test_closing_closes_the_outputs() -> None:
-    closed = []
-
-    async def endless() -> AsyncGenerator[int, None]:
-        try:
-            while True:
-                yield 1
-        finally:
-            closed.append(True)
-
-    outputs = translated(endless(), PROMPT, StandIn().library())
-    await anext(outputs)
-    await outputs.aclose()
-    assert closed == [True]
+    assert await closes_its_source(lambda outputs: translated(outputs, PROMPT, StandIn().library()))

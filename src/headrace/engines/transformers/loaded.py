@@ -14,11 +14,9 @@ from headrace.engines.decoding import Decoding
 from headrace.engines.engine import ModelInfo
 from headrace.engines.events import EngineEvent
 from headrace.engines.generation import Generation, Sampling
+from headrace.engines.markup import TAIL, Markup
 from headrace.engines.pool import Pool
-from headrace.engines.reasoning import START, opens, with_reasoning
 from headrace.engines.tiny.checkpoint import InvalidCheckpoint
-from headrace.engines.tool_calls.calling import with_tool_calls
-from headrace.engines.tool_calls.forms import parser_for
 from headrace.engines.transformers.agreement import Disagreement, agreeing_pool
 from headrace.engines.transformers.checkpoint import Checkpoint, load
 from headrace.engines.transformers.memory import NoRoom
@@ -29,8 +27,6 @@ from headrace.errors import SetupError
 from headrace.streams.closing import AsyncClosing
 
 MAX_LOGPROBS = 20
-
-_TAIL = 8  # tokens of a prompt in which the mark of a thought may stand
 
 
 class LoadedModel:
@@ -49,11 +45,7 @@ class LoadedModel:
         self._prompts = Prompts(checkpoint.tokenizer, pool.positions, checkpoint.vocabulary)
         self._vocabulary = CheckpointVocabulary(checkpoint.tokenizer, checkpoint.end_tokens)
         self._positions = pool.positions
-        template = self._prompts.template or ""
-        self._thinks = START in template
-        self._make_parser = parser_for(tool_parser, template) if "tools" in template else None
-        if tool_parser is not None and self._make_parser is None:
-            raise SetupError(f"the chat template of this model takes no tools; leave tool_parser={tool_parser!r} out")
+        self._markup = Markup(self._prompts.template, tool_parser)
         self.decoding = Decoding(pool, self._vocabulary, prefill=prefill)
 
     @classmethod
@@ -88,7 +80,7 @@ class LoadedModel:
             name,
             context=self._positions,
             max_logprobs=MAX_LOGPROBS,
-            tools=self._make_parser is not None,
+            tools=self._markup.tools,
             token_prompts=True,
         )
 
@@ -99,13 +91,7 @@ class LoadedModel:
     def events(self, prompt: Sequence[int], generation: Generation) -> AsyncGenerator[EngineEvent, None]:
         """The answers to a prompt; closing it frees their rows at the next step."""
         events = choices(generation, lambda alone: self._answer(prompt, alone.sampling))
-        if generation.messages is None:
-            return events
-        if self._thinks:
-            events = with_reasoning(events, open=opens(self._vocabulary.decode(prompt[-_TAIL:])))
-        if self._make_parser is not None and generation.tools and generation.tool_choice != "none":
-            events = with_tool_calls(events, self._make_parser, parallel=generation.parallel_tool_calls)
-        return events
+        return self._markup.read(events, generation, lambda: self._vocabulary.decode(prompt[-TAIL:]))
 
     @staticmethod
     def collect() -> None:

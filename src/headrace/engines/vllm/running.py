@@ -13,9 +13,7 @@ from headrace.engines.choices import choices
 from headrace.engines.engine import ModelInfo
 from headrace.engines.events import EngineEvent
 from headrace.engines.generation import Generation
-from headrace.engines.reasoning import START, opens, with_reasoning
-from headrace.engines.tool_calls.calling import with_tool_calls
-from headrace.engines.tool_calls.forms import parser_for
+from headrace.engines.markup import TAIL, Markup
 from headrace.engines.transformers.vocabulary import CheckpointVocabulary
 from headrace.engines.vllm.answer import Answer
 from headrace.engines.vllm.failures import translated
@@ -23,8 +21,6 @@ from headrace.engines.vllm.guard import Guard
 from headrace.engines.vllm.library import Library
 from headrace.engines.vllm.parameters import parameters
 from headrace.errors import SetupError, ShuttingDown, WorkerLost
-
-_TAIL = 8  # tokens of a prompt in which the mark of a thought may stand
 
 
 class Running:
@@ -47,11 +43,7 @@ class Running:
         tokenizer = llm.get_tokenizer()
         self._prompts = library.prompts(tokenizer, self._context, llm.model_config.get_vocab_size())
         self._vocabulary = CheckpointVocabulary(tokenizer, {tokenizer.eos_token_id} - {None})
-        template = self._prompts.template or ""
-        self._thinks = START in template
-        self._make_parser = parser_for(tool_parser, template) if "tools" in template else None
-        if tool_parser is not None and self._make_parser is None:
-            raise SetupError(f"the chat template of this model takes no tools; leave tool_parser={tool_parser!r} out")
+        self._markup = Markup(self._prompts.template, tool_parser)
         self._requests: set[str] = set()
         self._stopped = False
         pids = [process.pid for process in library.processes(llm)]
@@ -97,7 +89,7 @@ class Running:
             name,
             context=self._context,
             max_logprobs=self._max_logprobs,
-            tools=self._make_parser is not None,
+            tools=self._markup.tools,
             json_object=structured,
             json_schema=structured,
             token_prompts=True,
@@ -122,15 +114,9 @@ class Running:
 
     def events(self, prompt: Sequence[int], generation: Generation) -> AsyncGenerator[EngineEvent, None]:
         """The answers to a prompt; closing it aborts their requests."""
-        calls = generation.messages is not None and bool(generation.tools) and generation.tool_choice != "none"
-        # An answer that is made to fit a schema has no room for thoughts.
-        thinks = self._thinks and generation.messages is not None and generation.response_format is None
-        events = choices(generation, lambda alone: self._answer(prompt, alone, show_marks=calls or thinks))
-        if thinks:
-            events = with_reasoning(events, open=opens(self._vocabulary.decode(prompt[-_TAIL:])))
-        if calls and self._make_parser is not None:
-            events = with_tool_calls(events, self._make_parser, parallel=generation.parallel_tool_calls)
-        return events
+        show_marks = self._markup.marked(generation)
+        events = choices(generation, lambda alone: self._answer(prompt, alone, show_marks=show_marks))
+        return self._markup.read(events, generation, lambda: self._vocabulary.decode(prompt[-TAIL:]))
 
     async def stop(self) -> None:
         """Ends vLLM's processes; requests still open end with `ShuttingDown`."""
