@@ -53,6 +53,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._add_streams()
+        self._add_server()
+        self._add_batches()
+        self._add_steps()
+        self._add_upstreams()
+
+    def _add_streams(self) -> None:
         self.started = Counter("headrace_streams_started", "Streams asked for.", ["endpoint"], registry=self.registry)
         self.ended = Counter(
             "headrace_streams", "Streams that ended, by how they ended.", ["endpoint", "end"], registry=self.registry
@@ -89,6 +96,8 @@ class Metrics:
         self.buffered = Gauge(
             "headrace_buffered_bytes", "Bytes that live streams hold for their clients.", registry=self.registry
         )
+
+    def _add_server(self) -> None:
         self.queue_depth = Gauge("headrace_queue_depth", "Requests that wait for a place.", registry=self.registry)
         self.queue_wait = Histogram(
             "headrace_queue_wait_seconds", "How long requests waited for a place.", registry=self.registry
@@ -105,6 +114,7 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _add_batches(self) -> None:
         self.batch_waiting = Gauge(
             "headrace_batch_waiting", "Calls that wait for a batch or a slot.", ["function"], registry=self.registry
         )
@@ -136,6 +146,8 @@ class Metrics:
             buckets=FIRST_ITEM_BUCKETS,
             registry=self.registry,
         )
+
+    def _add_steps(self) -> None:
         self.slots = Gauge(
             "headrace_slots", "Slots in use by continuous batches.", ["function"], registry=self.registry
         )
@@ -153,6 +165,7 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _add_upstreams(self) -> None:
         self.upstream_generations = Counter(
             "headrace_upstream_generations",
             "Generations of models behind this server, by how they ended.",

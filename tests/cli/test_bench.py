@@ -116,7 +116,7 @@ def test_a_model_is_asked_for_a_stream_with_its_tokens(project: Any, server: Pla
     assert server.asked[0].headers["accept"] == "text/event-stream"
     assert server.asked[0].body == {
         "model": "tiny",
-        "messages": [{"role": "user", "content": "Tell me about rivers."}],
+        "messages": [{"role": "user", "content": "Once upon a time"}],
         "max_tokens": 128,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -137,14 +137,14 @@ def test_options_and_arguments_are_members_of_the_request(
     assert bench(project, server.upstream.url, *flags, "--requests", "1").exit_code == 0
     body = server.asked[0].body
     assert {name: body.get(name) for name in members} == members
-    assert body["messages"][0]["content"] == ("Why?" if "--prompt" in flags else "Tell me about rivers.")
+    assert body["messages"][0]["content"] == ("Why?" if "--prompt" in flags else "Once upon a time")
 
 
 def test_the_route_for_completions_is_asked_with_a_prompt(project: Any, server: Played) -> None:
     server.answers = COMPLETION
     assert bench(project, server.upstream.url, "--route", "completions", "--requests", "1").exit_code == 0
     assert server.asked[0].path == "/v1/completions"
-    assert server.asked[0].body["prompt"] == "Tell me about rivers."
+    assert server.asked[0].body["prompt"] == "Once upon a time"
 
 
 def test_a_key_is_sent_to_the_models_and_to_the_model(project: Any, server: Played) -> None:

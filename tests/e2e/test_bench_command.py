@@ -188,7 +188,7 @@ def test_a_server_of_others_with_all_ways_to_fail() -> None:
     ]
 
     def answer(request: Request) -> Script:
-        return scripts[request.body["n"] if "n" in request.body else 0]
+        return scripts[request.body.get("n", 0)]
 
     with upstream_on_a_thread(answer) as server:
         told = numbers(server.url, "--model", "gpt", "--requests", "10")

@@ -32,7 +32,7 @@ from headrace.cli.load.tally import Tally
 from headrace.cli.talk import exit_code, reason
 from headrace.errors import ConnectionFailed, HeadraceError
 
-PROMPT = "Tell me about rivers."
+PROMPT = "Once upon a time"
 MAX_TOKENS = 128
 MAX_REQUESTS = 1_000_000
 MAX_CONCURRENCY = 10_000

@@ -48,7 +48,6 @@ class Distribution:
             for _ in range(other._stride):
                 self._keep(seconds)
 
-
     @property
     def mean(self) -> float | None:
         """In seconds; None of none."""
