@@ -22,6 +22,7 @@ Commands:
   check   Show all mistakes of a service without starting it.
   routes  Show the endpoints of a service with their types.
   chat    Talk to a chat service.
+  bench   Put load on a server and measure how it streams.
   demo    Let the built-in model answer a question, token by token.
 """
 

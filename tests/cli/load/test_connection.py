@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from headrace.cli.load.answer import Answer
-from headrace.cli.load.connection import Connections
+from headrace.cli.load.connection import Connection, Connections
 from headrace.cli.load.request import Request, address_of, ask_endpoint
 from headrace.errors import ConnectionFailed
 
@@ -144,15 +144,8 @@ async def test_a_refusal_leaves_the_connection_usable() -> None:
         await server.left.wait()
 
 
-@pytest.mark.parametrize(
-    ("data", "close"),
-    [
-        pytest.param(WHOLE.replace(b"OK\r\n", b"OK\r\nconnection: close\r\n"), False, id="the server says so"),
-        pytest.param(WHOLE + b"HTTP/1.1 200 OK\r\n\r\n", False, id="more came than was asked for"),
-    ],
-)
-async def test_a_connection_that_will_not_do_is_not_used_again(data: bytes, close: bool) -> None:
-    async with serving(data, close) as (server, request):
+async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+    async with serving(WHOLE.replace(b"OK\r\n", b"OK\r\nconnection: close\r\n")) as (server, request):
         connections = Connections(request, clock())
         for _ in range(2):
             connection = await connections.take()
@@ -160,6 +153,67 @@ async def test_a_connection_that_will_not_do_is_not_used_again(data: bytes, clos
             connections.give_back(connection)
         assert server.connections == 2
         connections.close()
+
+
+class Wires(asyncio.Transport):
+    """Between a connection and nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+REQUEST = ask_endpoint(address_of("http://localhost:8000/write"), {}, "sse", None)
+
+
+async def fed(*pieces: bytes) -> tuple[Connection, Wires, Answer]:
+    """A connection without a network, and what came of the answer that these pieces are."""
+    connection, wires = Connection(clock()), Wires()
+    connection.connection_made(wires)
+    asking = asyncio.create_task(connection.ask(REQUEST))
+    while not wires.sent:
+        await asyncio.sleep(0)
+    for piece in pieces:
+        connection.data_received(piece)
+    async with asyncio.timeout(10):
+        return connection, wires, await asking
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 5, len(INTERIM), 1000])
+async def test_a_response_can_be_cut_anywhere(size: int) -> None:
+    data = INTERIM + WHOLE
+    connection, wires, answer = await fed(*(data[n : n + size] for n in range(0, len(data), size)))
+    assert (answer.items, answer.failed, connection.usable, wires.aborted) == (1, None, True, False)
+    assert wires.sent == [REQUEST.data]
+
+
+async def test_a_read_is_timed_once_when_it_comes() -> None:
+    _, _, answer = await fed(CHUNKED, ITEM + ITEM, ITEM, b"0\r\n\r\n")
+    assert (answer.started, answer.first, answer.ended) == (0.0, 2.0, 4.0)
+    assert (answer.items, answer.gaps.count, answer.gaps.mean) == (3, 2, 0.5)
+
+
+async def test_a_second_response_is_a_failure() -> None:
+    connection, wires, answer = await fed(WHOLE + WHOLE)
+    assert answer.failed is not None
+    assert "more than one response came" in answer.failed.message
+    assert (connection.usable, wires.aborted) == (False, True)
+
+
+async def test_a_response_that_nobody_asked_for_closes_the_connection() -> None:
+    connection, wires, answer = await fed(WHOLE)
+    connection.data_received(WHOLE)
+    assert (answer.failed, connection.usable, wires.aborted) == (None, False, True)
 
 
 async def test_a_connection_that_was_closed_while_idle_is_passed_over() -> None:

@@ -86,9 +86,9 @@ def test_the_request_of_an_endpoint() -> None:
     assert request.data.decode() == (
         "POST /v2/wri%20te?x=1 HTTP/1.1\r\nhost: localhost:8000\r\naccept: application/x-ndjson\r\n"
         "accept-encoding: identity\r\nuser-agent: headrace-bench\r\ncontent-type: application/json\r\n"
-        "content-length: 21\r\nauthorization: Bearer k-1\r\n\r\n"
+        "content-length: 20\r\nauthorization: Bearer k-1\r\n\r\n"
         '{"topic":"é","n":4}'
-    ).replace("21", str(len('{"topic":"é","n":4}'.encode())))
+    )
     assert (request.host, request.port, request.tls) == ("localhost", 8000, False)
     assert isinstance(request.reader({"content-type": "application/x-ndjson"}), LineReader)
     with pytest.raises(WireError):

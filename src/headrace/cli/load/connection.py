@@ -126,13 +126,18 @@ class _Response:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise WireError(f"what came is not HTTP as it should be: {error}") from error
+            raise WireError(f"what came is not HTTP as it should be: {error.__context__ or error}") from error
         if self.head is None:
             self._size += len(data)
             if self._size > MAX_HEAD:
                 raise WireError(f"a head of more than {MAX_HEAD} bytes")
         pieces, self._pieces = self._pieces, []
         return pieces
+
+    def on_message_begin(self) -> None:
+        """A response begins; raises when it is a second one."""
+        if self.complete:
+            raise WireError("more than one response came")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head."""
