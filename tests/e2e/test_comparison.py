@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from programs import needed
 from served import REPOSITORY
 
 
 @pytest.mark.slow
 def test_headrace_and_the_limit_can_be_compared() -> None:
+    needed("cc", "gcc libc6-dev")
     command = [sys.executable, "-m", "bench.compare", "--smoke"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+from programs import needed
 from served import REPOSITORY
 
 CACHE = REPOSITORY / ".cache"
@@ -40,8 +41,7 @@ def python_with(name: str, *packages: str, wanted: str = "", updated: bool = Fal
 
 def node_with(name: str, *packages: str) -> Path:
     """A folder whose `node_modules` has these packages of npm, without those that they can do without."""
-    npm = shutil.which("npm")
-    assert npm is not None, "npm is not installed; it comes with Node.js"
+    npm = needed("npm", "nodejs npm")
 
     def make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

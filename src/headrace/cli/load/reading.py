@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ class PieceReader:
         return 0
 
 
-class _RecordReader:
+class _RecordReader(ABC):
     """Takes whole records out of bytes, and counts those that are plain items at once.
 
     Args:
@@ -101,8 +102,9 @@ class _RecordReader:
             raise StreamTruncated("the stream was cut before its ending")
         return items
 
+    @abstractmethod
     def _read(self, records: bytes) -> int:
-        raise NotImplementedError
+        """The items of whole records that are not all plain ones."""
 
     def _last(self) -> int:
         return 0
