@@ -78,8 +78,9 @@ def test_the_times_are_those_of_the_server(trials: Served) -> None:
     told = numbers(
         at(trials, "/count"), "to:=5", "pause:=0.05", "--requests", "4", "--concurrency", "4", "--wire", "sse"
     )
-    assert 50 <= told["median_itl_ms"] < 100
-    assert 250 <= told["median_e2el_ms"] < 600
+    # A timer of the loop is up to a millisecond early, and the gap after a late read is as much shorter.
+    assert 45 <= told["median_itl_ms"] < 100
+    assert 245 <= told["median_e2el_ms"] < 600
     assert told["median_tpot_ms"] == pytest.approx((told["median_e2el_ms"] - told["median_ttft_ms"]) / 4, rel=0.2)
     assert told["median_ttft_ms"] < 100
 
