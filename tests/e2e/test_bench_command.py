@@ -62,8 +62,8 @@ def test_the_items_of_an_endpoint(trials: Served, wire: tuple[str, ...]) -> None
     told = numbers(at(trials, "/tokens"), "to:=50", "--requests", "20", "--warmup", "2", *wire)
     assert (told["completed"], told["failed"], told["total_output_tokens"]) == (20, 0, 1000)
     assert (told["tokens_told"], told["total_input_tokens"], told["model_id"]) == (0, 0, None)
-    assert all(0 < told[f"mean_{name}_ms"] <= told[f"p99_{name}_ms"] * 50 for name in DURATIONS)
-    assert told["median_ttft_ms"] <= told["median_e2el_ms"]
+    assert all(told[f"mean_{name}_ms"] >= 0 for name in DURATIONS)  # between items of one read nothing passes
+    assert 0 < told["median_ttft_ms"] <= told["median_e2el_ms"]
     assert told["output_throughput"] == pytest.approx(1000 / told["duration"])
     assert trials.metric("headrace_streams_started_total", 'endpoint="Trials.tokens"') - before == 22
 
