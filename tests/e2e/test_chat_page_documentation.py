@@ -1,12 +1,10 @@
 """`docs/howto/chat-page.md` shows the example `chat_page` as it is, and the example's decoder keeps the standard."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 
-import pytest
+from programs import needed
 from served import REPOSITORY, Serve
 
 PAGE = (REPOSITORY / "docs/howto/chat-page.md").read_text("utf-8")
@@ -15,11 +13,7 @@ DECODER_TESTS = "tests/browser/sse.test.mjs"
 
 
 def test_the_decoder_passes_the_vectors_at_every_cut() -> None:
-    if shutil.which("node") is None:
-        why = "there is no Node: apt-get install nodejs"
-        if os.environ.get("HEADRACE_REQUIRE_BROWSER") or os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+    needed("node", "nodejs")
     command = ["node", "--test", "--test-reporter=tap", DECODER_TESTS]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr

@@ -79,7 +79,7 @@ def _model(where: dict[str, Any], source: Source, config: Any) -> Any:
     )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"its files have no weights for {', '.join(missing[:3])}; it is not a whole language model")
-    return model.to(device).eval()
+    return model.to(device).train(False)
 
 
 @contextmanager
