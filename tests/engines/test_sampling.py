@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace.engines.generation import Sampling
@@ -93,15 +93,15 @@ def test_of_equally_likely_tokens_at_the_border_the_first_are_kept() -> None:
 
 
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=50), st.floats(0.01, 1))
+@example([11.0, -10.0, -12.0], 1.0)
 def test_what_is_left_out_before_sorting_changes_nothing(values: list[float], top_p: float) -> None:
     weights = np.exp(np.array(values) - max(values))
     likely = sorted(range(len(weights)), key=lambda place: (-weights[place], place))
-    enough = next(
-        n for n in range(1, len(likely) + 1) if weights[likely[:n]].sum() >= top_p * weights.sum() * (1 - 1e-9)
-    )
     kept = nucleus(weights, top_p).tolist()
     assert kept == likely[: len(kept)]
-    assert 0 <= len(kept) - enough <= 1  # the sums are rounded
+    share, rounding = top_p * weights.sum(), 1e-12
+    assert weights[kept].sum() >= share * (1 - rounding)
+    assert weights[kept[:-1]].sum() < share * (1 + rounding)  # one fewer would not reach it
 
 
 @pytest.mark.parametrize(
