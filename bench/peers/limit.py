@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from bench.peers.workloads import ITEM, PACE, stamped
+from bench.peers.workloads import ENGINE, ITEM, PACE, stamped
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -66,7 +66,14 @@ class Protocol(asyncio.Protocol):
         self._transport.write(END)
 
     async def engine(self, count: int) -> None:
-        """Joins the loop that writes to all."""
+        """Reads the decode loop as every server does, over a queue."""
+        self._transport.write(HEAD)
+        async for item in ENGINE.stream(count):
+            self._transport.write(chunk(item))
+        self._transport.write(END)
+
+    async def pushed(self, count: int) -> None:
+        """Joins the loop that writes to all: a floor, without a task that is woken."""
         self._transport.write(HEAD)
         STEPS.add(self, count)
 

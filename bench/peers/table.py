@@ -106,7 +106,7 @@ PYTHON = "PYTHON"
 UVICORN = (PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", "PORT")
 FASTAPI = ("peer-fastapi", ("fastapi", "uvicorn[standard]", "sse-starlette"))
 PEERS = (
-    Peer("limit", "", (), (PYTHON, "-m", "bench.peers.limit", "PORT"), COMMON),
+    Peer("limit", "", (), (PYTHON, "-m", "bench.peers.limit", "PORT"), COMMON | {"pushed"}),
     Peer(
         "headrace",
         "",

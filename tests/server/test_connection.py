@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -65,6 +65,7 @@ class App:
         self.called = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.send = send
         self.scopes.append(scope)
         self.called.set()
         while (message := await receive())["type"] == "http.request" and message["more_body"]:
@@ -240,6 +241,83 @@ async def test_a_second_request_in_one_piece_is_not_taken_for_framing(app: App, 
         client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300\r\n\r\n" + b"x" * 300)
         await turns()
     assert client.transport.written.count(b"HTTP/1.1 200") == 5
+
+
+class Parts:
+    """An application that writes parts of its body in place."""
+
+    def __init__(self) -> None:
+        self.head: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.end = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def other(message: Any) -> None:
+            await send(message)
+
+        connection: Connection = scope[CONNECTION]
+        assert connection.part_writer(other) is None
+        write = connection.part_writer(send)
+        assert write is not None
+        assert not write(b"before the head")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.write = write
+        self.head.set_result(None)
+        await self.end.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[tuple[Parts, Client]]:
+    app = Parts()
+    client = Client(app)
+    yield app, client
+    app.end.set()
+    client.leave()
+    await turns()
+
+
+async def test_a_part_is_written_in_place_as_a_chunk(parts: tuple[Parts, Client]) -> None:
+    app, client = parts
+    client.send(request())
+    await app.head
+    assert app.write(b"hello, hello, hello")
+    assert app.write(b"")
+    app.end.set()
+    await turns()
+    assert client.transport.written.endswith(b"\r\n\r\n13\r\nhello, hello, hello\r\n0\r\n\r\n")
+    assert not app.write(b"behind the end")
+
+
+def pause(client: Client) -> None:
+    client.connection.pause_writing()
+
+
+def close(client: Client) -> None:
+    client.transport.close()
+
+
+@pytest.mark.parametrize("hinder", [pause, close, Client.leave])
+async def test_no_part_is_written_in_place_to_a_peer_that_cannot_take_it(
+    parts: tuple[Parts, Client], hinder: Callable[[Client], None]
+) -> None:
+    app, client = parts
+    client.send(request())
+    await app.head
+    hinder(client)
+    written = client.transport.written
+    assert not app.write(b"x")
+    assert client.transport.written == written
+
+
+async def test_a_response_without_chunks_is_not_written_in_place() -> None:
+    client = Client(app := App())
+    client.send(request(version=b"1.0"))
+    await app.called.wait()
+    connection: Connection = app.scopes[0][CONNECTION]
+    assert connection.part_writer(app.send) is None
+    app.go.set()
+    await turns()
+    client.leave()
 
 
 async def test_a_client_that_leaves_is_noticed_although_requests_wait_behind(app: App, client: Client) -> None:

@@ -30,6 +30,9 @@ class Carrier:
     def close(self) -> None:
         self.closed += 1
 
+    def try_write(self, records: list[bytes]) -> bool:
+        return False
+
     async def write(self, records: list[bytes]) -> None:
         self.records += records
 

@@ -56,6 +56,19 @@ async def test_the_first_write_sends_the_head_and_the_others_do_not() -> None:
     assert sent.bodies == [(b"ab", True), (b"c", True), (b"d", False)]
 
 
+async def test_behind_the_head_parts_are_written_in_place_where_the_connection_takes_them() -> None:
+    sent, parts, takes = Sent(), [], [True, False]
+    response = Response(sent, "r-1", lambda part: (parts.append(part), takes.pop(0))[1])
+    assert not response.try_write([b"a"])
+    assert not parts
+    await response.write([b"a"])
+    assert response.try_write([b"b", b"c"])
+    assert not response.try_write([b"d"])
+    assert parts == [b"bc", b"d"]
+    assert sent.bodies == [(b"a", True)]
+    assert not Response(sent, "r-1").try_write([b"a"])
+
+
 async def test_a_write_of_nothing_sends_the_head_alone() -> None:
     sent = Sent()
     await Response(sent, "r-1").write([b""])

@@ -485,6 +485,9 @@ class Line:
         self.closed: tuple[int, str] | None = None
         self.written = asyncio.Event()
 
+    def try_write(self, frames: bytes) -> bool:
+        return False
+
     async def write(self, frames: bytes) -> None:
         if self.evicted:
             raise ConnectionResetError

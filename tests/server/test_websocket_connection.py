@@ -177,6 +177,18 @@ async def test_many_messages_leave_in_one_write(client: Client) -> None:
     assert client.transport.written == b"\x81\x01a\x81\x01b"
 
 
+async def test_frames_are_written_in_place_where_the_peer_can_take_more(client: Client) -> None:
+    assert client.connection.try_write(b"\x81\x01a")
+    client.connection.pause_writing()
+    assert not client.connection.try_write(b"\x81\x01b")
+    client.connection.resume_writing()
+    client.connection.close(1000)
+    written = client.transport.written
+    assert not client.connection.try_write(b"\x81\x01b")
+    assert client.transport.written == written
+    assert written.startswith(b"\x81\x01a\x88")
+
+
 async def test_a_write_returns_when_the_peer_can_take_more(client: Client) -> None:
     client.connection.pause_writing()
     writing = asyncio.ensure_future(client.connection.write(b"\x81\x00"))

@@ -33,6 +33,9 @@ class Collected:
     def __init__(self) -> None:
         self.data = b""
 
+    def try_write(self, records: list[bytes]) -> bool:
+        return False
+
     async def write(self, records: list[bytes]) -> None:
         self.data += b"".join(records)
 

@@ -50,7 +50,12 @@ class PlainEncoder:
 
 
 class Peer:
-    """A sink that keeps what it got. `block` makes its writes wait for `release`; `break_with` makes them fail."""
+    """A sink that keeps what it got. `block` makes its writes wait for `release`; `break_with` makes them fail.
+
+    While nothing of that holds, it is written to in place where it is `direct`.
+    """
+
+    direct = False
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -73,6 +78,13 @@ class Peer:
     def break_with(self, error: Exception) -> None:
         self._error = error
 
+    def try_write(self, records: list[bytes]) -> bool:
+        if not self.direct or self._error is not None or not self._gate.is_set():
+            return False
+        self.entered.set()
+        self.writes.append(b"".join(records))
+        return True
+
     async def write(self, records: list[bytes]) -> None:
         self.entered.set()
         await self._gate.wait()
@@ -85,9 +97,16 @@ class Peer:
         self.finished += 1
 
 
-@pytest.fixture(scope="session")
-def new_peer() -> type[Peer]:
-    return Peer
+class DirectPeer(Peer):
+    """One that is written to in place."""
+
+    direct = True
+
+
+@pytest.fixture(scope="session", params=[Peer, DirectPeer], ids=["asked", "direct"])
+def new_peer(request: pytest.FixtureRequest) -> type[Peer]:
+    kind: type[Peer] = request.param
+    return kind
 
 
 @pytest.fixture(scope="session")

@@ -124,12 +124,15 @@ def test_a_window_does_not_start_a_second_write_beside_one(jump: Any, new_peer: 
 
 
 async def test_a_window_that_closes_again_before_its_write_has_begun_starts_no_second_one(new_peer: Any) -> None:
-    outlet = JoiningOutlet(new_peer(), Window())
+    peer = new_peer()
+    outlet = JoiningOutlet(peer, Window())
     await take(outlet, b"a", b"b")
+    peer.block()
     before = len(asyncio.all_tasks())
     outlet.let_go()
     outlet.let_go()
     assert len(asyncio.all_tasks()) == before + 1
+    peer.release()
     await outlet.flush()
 
 

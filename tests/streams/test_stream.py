@@ -3,6 +3,7 @@ import contextlib
 import gc
 import threading
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -700,17 +701,17 @@ scripts = st.builds(
     steps=st.lists(
         st.sampled_from(["item", "item", "item", "turn", "pause", "swallow", "large", "raise"]), max_size=12
     ),
-    peer=st.lists(st.sampled_from(["take", "take", "turn", "pause", "block", "gone"]), max_size=6),
+    peer=st.lists(st.sampled_from(["direct", "direct", "take", "turn", "pause", "block", "gone"]), max_size=6),
     stops=st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["cancel", "gone", "outside"])), max_size=3),
     gathers=st.booleans(),
 )
 
 
 class Moody:
-    """A peer that follows a script, then takes everything."""
+    """A peer that follows a script, then takes everything. `direct` says what it takes without being waited for."""
 
     def __init__(self, script: list[str], pause: Callable[[float], Any]) -> None:
-        self._script = iter(script)
+        self._script = deque(script)
         self._pause = pause
         self._open = False
         self.got = ""
@@ -720,11 +721,19 @@ class Moody:
     def calm(self) -> None:
         self._open = True
 
+    def try_write(self, records: list[bytes]) -> bool:
+        assert self.writing == 0, "only one write at a time"
+        if self._open or not self._script or self._script[0] != "direct":
+            return False
+        self._script.popleft()
+        self.got += b"".join(records).decode()
+        return True
+
     async def write(self, records: list[bytes]) -> None:
         assert self.writing == 0, "only one write at a time"
         self.writing += 1
         try:
-            match "take" if self._open else next(self._script, "take"):
+            match "take" if self._open or not self._script else self._script.popleft():
                 case "turn":
                     await asyncio.sleep(0)
                 case "pause":

@@ -135,7 +135,8 @@ class Application:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope)
-        response = Response(send, request.id)
+        connection = request.connection
+        response = Response(send, request.id, None if connection is None else connection.part_writer(send))
         try:
             await self._answer(request, scope, receive, response)
         except ClientGone:

@@ -14,7 +14,9 @@ uvicorn no longer offers it:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -228,6 +230,29 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def part_writer(self, send: Any) -> Callable[[bytes], bool] | None:
+        """What writes parts of the running response's body in place, as `send` does that the server gave to the
+        application; None where `send` is another: a middleware's, or one that does not send chunks.
+
+        It writes a part that is not empty, after the head, or says False: then `send` has to be asked. Raises nothing.
+        """
+        if self._running is None or getattr(send, "__self__", None) is not self._running:
+            return None
+        return partial(self._write_part, self._running)
+
+    def _write_part(self, cycle: RequestResponseCycle, body: bytes) -> bool:
+        if (
+            not cycle.chunked_encoding
+            or cycle.disconnected
+            or cycle.response_complete
+            or self.flow.write_paused
+            or self.transport.is_closing()
+        ):
+            return False
+        if body:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
 
     async def cut(self) -> None:
         """Makes sure that a response which breaks off here cannot look complete.

@@ -44,11 +44,17 @@ class ResponseAborted(HeadraceError):
 class Response:
     """One HTTP response; a `Sink` for streams, and the place where problems become responses.
 
+    Args:
+        send: the ASGI exchange's.
+        request_id: for the head.
+        write_part: see `Connection.part_writer`.
+
     `status` is None until the head is sent. `dialect` tells the errors where there is one.
     """
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, write_part: Callable[[bytes], bool] | None = None) -> None:
         self._send = send
+        self._write_part = write_part
         self._request_id = request_id
         self._content_type = ""
         self._headers: Callable[[], Mapping[str, str]] = dict
@@ -62,6 +68,10 @@ class Response:
         """
         self._content_type = content_type
         self._headers = headers
+
+    def try_write(self, records: list[bytes]) -> bool:
+        """See `Sink.try_write`."""
+        return self._write_part is not None and self.status is not None and self._write_part(b"".join(records))
 
     async def write(self, records: list[bytes]) -> None:
         """See `Sink.write`."""

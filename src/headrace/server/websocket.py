@@ -57,6 +57,10 @@ class WebSocketSink:
         self._connection = connection
         self.ending: StreamError | None = None  # what `finish` will close with
 
+    def try_write(self, records: list[bytes]) -> bool:
+        """See `Sink.try_write`."""
+        return self._connection is not None and self._connection.try_write(b"".join(records))
+
     async def write(self, records: list[bytes]) -> None:
         """See `Sink.write`."""
         frames = b"".join(records)

@@ -56,6 +56,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._pong = b""  # the last one that was not sent
         self._reader: Progress | None = None
 
+    def try_write(self, frames: bytes) -> bool:
+        """Writes whole frames where the peer can take more; False: nothing was written. Raises nothing."""
+        if not self._is_open or not self.writable.is_set():
+            return False
+        self.transport.write(frames)
+        return True
+
     async def write(self, frames: bytes) -> None:
         """Writes whole frames, and returns when the peer can take more.
 
@@ -82,8 +89,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
             self._parse(b"")
 
+    @property
+    def _is_open(self) -> bool:
+        return not (self.disconnected or self.close_sent or self.transport.is_closing())
+
     def _check_open(self) -> None:
-        if self.disconnected or self.close_sent or self.transport.is_closing():
+        if not self._is_open:
             raise ClientDisconnected
 
     # -- what comes

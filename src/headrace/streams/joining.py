@@ -11,7 +11,7 @@ What gathers is bounded by `HIGH_WATER`; past that the generator waits for the p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 
 from headrace.errors import ClientGone
 from headrace.streams.outlet import HIGH_WATER, Sink
@@ -141,7 +141,7 @@ class JoiningOutlet:
     def _lead(self) -> Awaitable[None]:
         self._busy = True
         self._window.open(self)
-        return self.flush()
+        return _THROUGH if self._try_write() else self.flush()
 
     async def _flush_full(self) -> None:
         await self.flush()
@@ -150,7 +150,7 @@ class JoiningOutlet:
     async def flush(self) -> None:
         """Writes what has gathered, after any write that is under way. Raises what the sink raised."""
         await self._come_through()
-        if self._records:
+        if self._records and not self._try_write():
             await self._write()
 
     async def _come_through(self) -> None:
@@ -173,7 +173,7 @@ class JoiningOutlet:
             return False
         self._wrote = False
         # A write behind that has not begun is not `writing` yet: a loop may run the next timer before a new task.
-        if self._records and (self._behind is None or self._behind.done()):
+        if self._records and self._free and not self._try_write():
             self._behind = asyncio.get_running_loop().create_task(self._write_behind())
         return True
 
@@ -206,14 +206,32 @@ class JoiningOutlet:
             self._busy = True
             self._window.open(self)
 
-    async def _write(self) -> None:
+    @property
+    def _free(self) -> bool:
+        """Whether no write is under way, or about to be."""
+        return self._behind is None or self._behind.done()
+
+    def _try_write(self) -> bool:
+        """Writes what has gathered where nothing has to be waited for. Says whether it did."""
+        if not (self._free and self._error is None and self._sink.try_write(self._records)):
+            return False
+        if self._take()[1]:
+            self._rested_at = self.written_at
+        self._wrote = True
+        return True
+
+    def _take(self) -> tuple[list[bytes], bool]:
+        """What has gathered, to be written now, and whether that is more than heartbeats."""
         records, self._records, self._gathered = self._records, [], 0
-        loop = asyncio.get_running_loop()
-        self.written_at = loop.time()
-        news = len(records) > self._beats  # not only heartbeats
+        self.written_at = asyncio.get_running_loop().time()
+        news = len(records) > self._beats
         self._beats = 0
         if news:
             self._note_gap()
+        return records, news
+
+    async def _write(self) -> None:
+        records, news = self._take()
         self._leaving = records
         self.writing = self._wrote = True
         try:
@@ -228,7 +246,7 @@ class JoiningOutlet:
             self.writing = False
             self._leaving = []
             if news:
-                self._rested_at = loop.time()
+                self._rested_at = asyncio.get_running_loop().time()
             if self._written is not None and not self._written.done():
                 self._written.set_result(None)
             if self._away:
@@ -245,6 +263,16 @@ class JoiningOutlet:
         if self._written is None or self._written.done():
             self._written = asyncio.get_running_loop().create_future()
         return self._written
+
+
+class _Through(Awaitable[None]):
+    """What is awaited where there is nothing to wait for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_THROUGH = _Through()
 
 
 def _interrupted() -> ClientGone:

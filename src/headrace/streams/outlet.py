@@ -19,6 +19,12 @@ HIGH_WATER = 64 * 1024
 class Sink(Protocol):
     """What takes the records: an HTTP body, later WebSocket messages. Only one write is under way at a time."""
 
+    def try_write(self, records: list[bytes]) -> bool:
+        """Writes the records in order, where that needs no waiting; False: nothing was written, and `write` can tell
+        why. Raises nothing.
+        """
+        ...
+
     async def write(self, records: list[bytes]) -> None:
         """Writes the records in order, and returns when the peer can take more. Keeps `records` no longer than that.
 
