@@ -237,7 +237,8 @@ class Connection(HttpToolsProtocol):
 
         It writes a part that is not empty, after the head, or says False: then `send` has to be asked. Raises nothing.
         """
-        if self._running is None or getattr(send, "__self__", None) is not self._running:
+        owner: object = getattr(send, "__self__", None)
+        if self._running is None or owner is not self._running:
             return None
         return partial(self._write_part, self._running)
 
