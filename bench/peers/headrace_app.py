@@ -50,24 +50,21 @@ class Source:
             yield item
 
     @endpoint
-    async def pushed(self, count: int) -> AsyncIterator[str]:
+    def pushed(self, count: int) -> AsyncIterator[str]:
         """From a decode loop of headrace's own."""
-        async for item in self.decode(count):
-            yield item
+        return self.decode(count)
 
     @continuous_batch(max_batch_size=512)
     def decode(self, slots: Slots[int, str]) -> Iterator[None]:
         """Makes one item for each slot every 50 ms."""
-        left: dict[object, int] = {}
         while True:
             for slot in slots.joined:
-                left[slot] = slot.request
+                slot.state = slot.request
             time.sleep(workloads.PACE)
             item = workloads.stamped()
             for slot in slots:
                 slot.send(item)
-                left[slot] -= 1
-                if left[slot] == 0:
-                    del left[slot]
+                slot.state -= 1
+                if slot.state == 0:
                     slot.finish()
             yield

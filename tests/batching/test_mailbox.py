@@ -45,8 +45,7 @@ def test_taking_is_told(mailbox: Mailbox[Any], stirred: list[str]) -> None:
 
 
 async def test_a_reader_that_waits_is_woken(mailbox: Mailbox[Any]) -> None:
-    waiting = asyncio.create_task(mailbox.news())
-    await asyncio.sleep(0)
+    waiting = mailbox.news()
     assert not waiting.done()
     mailbox.wake()
     mailbox.wake()
@@ -55,8 +54,7 @@ async def test_a_reader_that_waits_is_woken(mailbox: Mailbox[Any]) -> None:
 
 
 async def test_a_reader_that_waits_is_woken_by_the_end(mailbox: Mailbox[Any]) -> None:
-    waiting = asyncio.create_task(mailbox.news())
-    await asyncio.sleep(0)
+    waiting = mailbox.news()
     error = ValueError()
     mailbox.end(error)
     async with asyncio.timeout(5):
@@ -65,16 +63,35 @@ async def test_a_reader_that_waits_is_woken_by_the_end(mailbox: Mailbox[Any]) ->
 
 
 async def test_only_one_waits(mailbox: Mailbox[Any]) -> None:
-    waiting = asyncio.create_task(mailbox.news())
-    await asyncio.sleep(0)
+    waiting = mailbox.news()
     with pytest.raises(RuntimeError, match="another task is reading this call already"):
-        await mailbox.news()
+        mailbox.news()
     waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
     mailbox.wake()  # nobody waits
-    again = asyncio.create_task(mailbox.news())
-    await asyncio.sleep(0)
+    again = mailbox.news()
     mailbox.wake()
     async with asyncio.timeout(5):
         await again
+
+
+async def test_what_is_attached_is_called_in_place_of_waking_a_reader(mailbox: Mailbox[Any]) -> None:
+    pulled: list[int] = []
+    mailbox.attach(lambda: pulled.append(len(mailbox.items)))
+    mailbox.items.append("a")
+    mailbox.wake()
+    mailbox.end(None)
+    mailbox.detach()
+    mailbox.wake()
+    assert pulled == [1, 1]
+
+
+async def test_what_is_attached_is_alone(mailbox: Mailbox[Any]) -> None:
+    waiting = mailbox.news()
+    with pytest.raises(RuntimeError, match="another task is reading this call already"):
+        mailbox.attach(print)
+    waiting.cancel()
+    mailbox.attach(print)
+    with pytest.raises(RuntimeError, match="another task is reading this call already"):
+        mailbox.attach(print)
+    with pytest.raises(RuntimeError, match="another task is reading this call already"):
+        mailbox.news()

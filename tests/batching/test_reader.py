@@ -67,6 +67,38 @@ async def test_a_reader_that_finds_items_again_and_again_lets_the_loop_have_its_
     assert turns == 10_000 // 256
 
 
+async def test_it_pours_until_the_end(mailbox: Mailbox[Any]) -> None:
+    got: list[int] = []
+    pouring = asyncio.create_task(Reader(mailbox).pour(got.append))
+    await asyncio.sleep(0)
+    mailbox.items.append(1)
+    mailbox.wake()
+    assert got == [1]
+    mailbox.items.append(2)
+    mailbox.end(None)
+    async with asyncio.timeout(5):
+        await pouring
+    assert got == [1, 2]
+
+
+async def test_pouring_raises_the_failure_behind_the_items(mailbox: Mailbox[Any]) -> None:
+    got: list[int] = []
+    mailbox.items.append(1)
+    mailbox.end(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        await Reader(mailbox).pour(got.append)
+    assert got == [1]
+
+
+async def test_closing_ends_a_pouring(mailbox: Mailbox[Any]) -> None:
+    reader = Reader(mailbox)
+    pouring = asyncio.create_task(reader.pour(print))
+    await asyncio.sleep(0)
+    await reader.aclose()
+    async with asyncio.timeout(5):
+        await pouring
+
+
 async def test_closing_leaves_and_ends_the_iteration(mailbox: Mailbox[Any]) -> None:
     reader = Reader(mailbox)
     mailbox.items += [1, 2]

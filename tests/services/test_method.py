@@ -59,6 +59,31 @@ def test_the_outermost_decorator_that_is_async_or_yields_decides(marked: Any, yi
     assert (found.yields, found.is_async) == (yields, is_async)
 
 
+class Passing:
+    def ask(self) -> AsyncIterator[str]:
+        return stream()
+
+    async def waits(self) -> AsyncIterator[str]:
+        return stream()
+
+    def iterates(self) -> Iterator[str]:
+        return each()
+
+    def without_items(self) -> AsyncIterator:  # type: ignore[type-arg]
+        return stream()
+
+
+@pytest.mark.parametrize(
+    ("name", "yields"), [("ask", True), ("waits", False), ("iterates", False), ("without_items", False)]
+)
+def test_a_def_that_says_an_async_stream_returns_one_that_is_made_elsewhere(name: str, yields: bool) -> None:
+    found = Method(Passing, name, getattr(Passing, name), EndpointOptions())
+    assert found.yields == yields
+    assert found.is_async == (name in ("ask", "waits"))
+    if name == "ask":
+        assert found.first_line("self") == "def ask(self) -> AsyncIterator[str]:"
+
+
 def test_the_signature_has_types_and_the_unreadable_ones_are_noted() -> None:
     found = method(Poet.write)
     assert [each.annotation for each in found.signature.parameters.values()] == [

@@ -299,7 +299,7 @@ HR06 Poet.write says AsyncIterator[str] but never yields
     async def write(self, topic: str) -> AsyncIterator[str]:
                                          ^
   A stream is made by a generator; a method that returns answers once.
-  fix: yield item  # for each of them; or, for one answer: -> str
+  fix: yield item  # for each of them; or, for one answer: -> str; for a stream that is made elsewhere: def write
 """,
         False,
         id="HR06 a stream that returns",
@@ -1489,7 +1489,7 @@ HR06 Singer.write says AsyncIterator[str] but never yields
     async def write(self, prompt, *rest: str) -> AsyncIterator[str]:
                                                  ^
   A stream is made by a generator; a method that returns answers once.
-  fix: yield item  # for each of them; or, for one answer: -> str
+  fix: yield item  # for each of them; or, for one answer: -> str; for a stream that is made elsewhere: def write
 
 HR18 Singer.sing(words) comes from the query and is not a scalar
   app.py:16

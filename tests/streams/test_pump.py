@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -48,6 +48,57 @@ async def test_every_item_arrives_once_and_in_order(kind: str, recorder: Recorde
     await outlet.finish(b".")
     assert peer.got == "".join(f"{number};" for number in range(1000)) + "."
     assert recorder.items == 1000
+
+
+class Source:
+    """An async iterator that gives its items away in place."""
+
+    def __init__(self, *items: Any) -> None:
+        self._items = items
+        self.waited = 0
+        self.closed = 0
+
+    def __aiter__(self) -> "Source":
+        return self
+
+    async def __anext__(self) -> Any:
+        raise AssertionError("it is poured")
+
+    async def pour(self, take: Callable[[Any], Awaitable[None] | None]) -> None:
+        for item in self._items:
+            if (waiting := take(item)) is not None:
+                self.waited += 1
+                await waiting
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def test_what_can_be_poured_is_poured(recorder: Recorder, new_peer: Any) -> None:
+    peer, source = new_peer(), Source("a", "b", "c")
+    outlet = JoiningOutlet(peer, Window())
+    await drive_async(lambda: source)(recorder, outlet)
+    await outlet.finish(b".")
+    assert (peer.got, recorder.items, source.closed) == ("a;b;c;.", 3, 1)
+    assert source.waited == (0 if peer.direct else 1)
+
+
+async def test_a_poured_item_that_does_not_fit_ends_the_stream(recorder: Recorder, new_peer: Any) -> None:
+    source = Source("a", "bad", "b")
+    with pytest.raises(InvalidItem, match="item 2 is bad"):
+        await drive_async(lambda: source)(recorder, JoiningOutlet(new_peer(), Window()))
+    assert (recorder.items, source.closed) == (1, 1)
+
+
+async def test_a_poured_stream_that_lacks_its_footer_is_not_complete(plain: Any, new_peer: Any) -> None:
+    recorder = Recorder(plain(), Order(footer=True))
+    with pytest.raises(StreamError, match="footer"):
+        await drive_async(lambda: Source("a"))(recorder, JoiningOutlet(new_peer(), Window()))
+
+
+async def test_what_is_no_stream_is_not_driven(recorder: Recorder, new_peer: Any) -> None:
+    with pytest.raises(TypeError, match="a stream was promised, and str returned: return an async iterator"):
+        await drive_async(lambda: "text")(recorder, JoiningOutlet(new_peer(), Window()))  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("holds", [False, True])

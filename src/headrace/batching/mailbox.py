@@ -29,7 +29,7 @@ class Mailbox(Generic[I]):
         watched: somebody wants to know that the reader takes.
     """
 
-    __slots__ = ("_stir", "_waiter", "ended", "error", "items", "left", "watched")
+    __slots__ = ("_pull", "_stir", "_waiter", "ended", "error", "items", "left", "watched")
 
     def __init__(self, stir: Callable[[], None]) -> None:
         self.items: deque[I] = deque()
@@ -39,6 +39,7 @@ class Mailbox(Generic[I]):
         self.watched = False
         self._stir: Callable[[], None] | None = stir
         self._waiter: asyncio.Future[None] | None = None
+        self._pull: Callable[[], None] | None = None
 
     @property
     def paused(self) -> bool:
@@ -62,21 +63,36 @@ class Mailbox(Generic[I]):
         self.ended, self.error, self._stir = True, error, None
         self.wake()
 
-    async def news(self) -> None:
-        """Returns when something was put, or it has ended.
+    def news(self) -> asyncio.Future[None]:
+        """Done when something was put, or it has ended.
 
         Raises:
             RuntimeError: another task waits already.
         """
-        if self._waiter is not None:
-            raise RuntimeError("another task is reading this call already")
+        self._check_free()
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
+
+    def attach(self, pull: Callable[[], None]) -> None:
+        """From now on `pull` is called when something was put, or it has ended: no reader is woken for that.
+
+        Raises:
+            RuntimeError: another task reads already.
+        """
+        self._check_free()
+        self._pull = pull
+
+    def detach(self) -> None:
+        """Readers are woken again."""
+        self._pull = None
+
+    def _check_free(self) -> None:
+        if self._pull is not None or (self._waiter is not None and not self._waiter.done()):
+            raise RuntimeError("another task is reading this call already")
 
     def wake(self) -> None:
         """The reader looks again, if it waits."""
-        if self._waiter is not None and not self._waiter.done():
+        if self._pull is not None:
+            self._pull()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

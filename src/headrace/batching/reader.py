@@ -7,10 +7,12 @@ it just forgets the reader.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from headrace.batching.mailbox import AHEAD, Mailbox
+from headrace.batching.pouring import Pouring
 
 I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
@@ -55,6 +57,20 @@ class Reader(Generic[I]):
             return []
         burst += [await anext(self) for _ in range(self._turn)]
         return burst
+
+    async def pour(self, take: Callable[[I], Awaitable[None] | None]) -> None:
+        """Gives every item to `take`, in place, and returns after the last. Otherwise as `__anext__`.
+
+        Args:
+            take: called on the event loop as soon as there is an item, also while others run; what it returns, if
+                anything, is awaited before it gets the next one.
+
+        Raises:
+            Exception: what `take` raised, and the failure of the call.
+        """
+        await Pouring(self._mailbox, take).run()
+        with contextlib.suppress(StopAsyncIteration):
+            await self._refill()
 
     async def aclose(self) -> None:
         """Ends the call; what was not read is dropped."""

@@ -1,6 +1,6 @@
 """`LanguageModel`: an engine behind the APIs that today's clients speak, and behind endpoints of headrace's own.
 
-It is an ordinary service. Each route is a method that yields the engine's events; the dialects read the requests and
+It is an ordinary service. Each route is a method that returns the engine's events; the dialects read the requests and
 write the answers.
 """
 
@@ -105,28 +105,19 @@ class LanguageModel:
         return self._models.card(model, self._engine.info)
 
     @endpoint(path="/v1/chat/completions", item_timeout=ITEM_TIMEOUT, dialect=CHAT)
-    async def chat_completions(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
+    def chat_completions(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
         """Answers the last message of a conversation, as OpenAI's chat completions."""
-        generation = request.generation(self._temperature)
-        async with aclosing(self._answer(request.model, [generation])) as events:
-            async for event in events:
-                yield event
+        return self._answer(request.model, [request.generation(self._temperature)])
 
     @endpoint(path="/v1/completions", item_timeout=ITEM_TIMEOUT, dialect=COMPLETIONS)
-    async def completions(self, request: CompletionRequest) -> AsyncGenerator[EngineEvent, None]:
+    def completions(self, request: CompletionRequest) -> AsyncIterator[EngineEvent]:
         """Continues texts, as OpenAI's completions."""
-        generations = request.generations(self._temperature)
-        async with aclosing(self._answer(request.model, generations)) as events:
-            async for event in events:
-                yield event
+        return self._answer(request.model, request.generations(self._temperature))
 
     @endpoint(path="/v1/responses", item_timeout=ITEM_TIMEOUT, dialect=RESPONSES)
-    async def responses(self, request: ResponsesRequest) -> AsyncIterator[EngineEvent]:
+    def responses(self, request: ResponsesRequest) -> AsyncIterator[EngineEvent]:
         """Answers an input, as OpenAI's responses; nothing is stored."""
-        generation = request.generation(self._temperature)
-        async with aclosing(self._answer(request.model, [generation])) as events:
-            async for event in events:
-                yield event
+        return self._answer(request.model, [request.generation(self._temperature)])
 
     @endpoint(path="/v1/embeddings", timeout=ITEM_TIMEOUT, dialect=EMBEDDINGS)
     async def embeddings(self, request: EmbeddingsRequest) -> Embeddings:
@@ -141,18 +132,14 @@ class LanguageModel:
     # -- Azure's form of it: the path names the model
 
     @endpoint(path=f"{AZURE}/chat/completions", item_timeout=ITEM_TIMEOUT, dialect=CHAT)
-    async def azure_chat_completions(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
+    def azure_chat_completions(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
         """As `/v1/chat/completions`, for clients of Azure."""
-        async with aclosing(self.chat_completions(request)) as events:
-            async for event in events:
-                yield event
+        return self.chat_completions(request)
 
     @endpoint(path=f"{AZURE}/completions", item_timeout=ITEM_TIMEOUT, dialect=COMPLETIONS)
-    async def azure_completions(self, request: CompletionRequest) -> AsyncIterator[EngineEvent]:
+    def azure_completions(self, request: CompletionRequest) -> AsyncIterator[EngineEvent]:
         """As `/v1/completions`, for clients of Azure."""
-        async with aclosing(self.completions(request)) as events:
-            async for event in events:
-                yield event
+        return self.completions(request)
 
     @endpoint(path=f"{AZURE}/embeddings", timeout=ITEM_TIMEOUT, dialect=EMBEDDINGS)
     async def azure_embeddings(self, request: EmbeddingsRequest) -> Embeddings:
@@ -162,17 +149,14 @@ class LanguageModel:
     # -- Anthropic's API
 
     @endpoint(path="/v1/messages", item_timeout=ITEM_TIMEOUT, dialect=MESSAGES)
-    async def messages(self, request: MessagesRequest) -> AsyncIterator[EngineEvent]:
+    def messages(self, request: MessagesRequest) -> AsyncIterator[EngineEvent]:
         """Answers the last message of a conversation, as Anthropic's messages."""
-        generation = request.generation(self._temperature)
-        async with aclosing(self._answer(request.model, [generation])) as events:
-            async for event in events:
-                yield event
+        return self._answer(request.model, [request.generation(self._temperature)])
 
     # -- headrace's own: streams of text
 
     @endpoint(item_timeout=ITEM_TIMEOUT)
-    async def chat(
+    def chat(
         self,
         messages: Conversation,
         temperature: Temperature = 0.0,
@@ -183,12 +167,10 @@ class LanguageModel:
     ) -> AsyncIterator[str]:
         """Answers the last message of a conversation."""
         sampling = Sampling(temperature, top_p, seed, max_tokens, stop)
-        async with aclosing(self._texts(Generation(messages=messages, sampling=sampling))) as texts:
-            async for text in texts:
-                yield text
+        return self._texts(Generation(messages=messages, sampling=sampling))
 
     @endpoint(item_timeout=ITEM_TIMEOUT)
-    async def complete(
+    def complete(
         self,
         prompt: str,
         temperature: Temperature = 0.0,
@@ -199,9 +181,7 @@ class LanguageModel:
     ) -> AsyncIterator[str]:
         """Continues a text."""
         sampling = Sampling(temperature, top_p, seed, max_tokens, stop)
-        async with aclosing(self._texts(Generation(prompt=prompt, sampling=sampling))) as texts:
-            async for text in texts:
-                yield text
+        return self._texts(Generation(prompt=prompt, sampling=sampling))
 
     # -- what they share
 

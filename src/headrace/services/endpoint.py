@@ -294,7 +294,8 @@ def _check_yields(method: Method, stream: StreamAnnotation | None, annotation: A
     if stream is not None and not method.yields:
         what = f"{method.label} says {said} but never yields"
         why = "A stream is made by a generator; a method that returns answers once."
-        fix = f"yield item  # for each of them; or, for one answer: -> {type_text(stream.item)}"
+        elsewhere = f"; for a stream that is made elsewhere: def {method.name}" if method.is_async else ""
+        fix = f"yield item  # for each of them; or, for one answer: -> {type_text(stream.item)}{elsewhere}"
     elif stream is None and method.yields:
         what = f"{method.label} yields but says {said}"
         why = "A method with yield is a stream of items."

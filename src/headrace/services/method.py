@@ -13,7 +13,7 @@ from headrace.batching.dynamic import Batched
 from headrace.errors import Mistake
 from headrace.services.decorators import EndpointOptions, NoMethod
 from headrace.services.mistakes import RETURN, place_of, place_of_class
-from headrace.wire.annotations import resolve, type_text
+from headrace.wire.annotations import read_stream, resolve, type_text
 
 DEFAULT_CHARACTERS = 40
 
@@ -28,7 +28,7 @@ class Method:
     Attributes:
         label: `Service.method`.
         function: the user's own function, below all decorators.
-        yields: whether calling it gives an iterator.
+        yields: whether calling it gives an iterator: of its own, or one that is made elsewhere.
         is_async: whether it runs on the event loop.
         signature: with types for annotations, `Unreadable` where one could not be read.
         mistakes: in the order in which they were found.
@@ -41,8 +41,11 @@ class Method:
         self.function = inspect.unwrap(marked)
         self.mistakes: list[Mistake] = []
         self.yields, self.is_async = _kind(marked)
+        self._word = "async def" if self.is_async else "def"
         self._owner = owner
         self.signature = self._resolved(inspect.signature(marked))
+        if not (self.yields or self.is_async) and _is_async_stream(self.signature.return_annotation):
+            self.yields = self.is_async = True
 
     def first_line(self, parameters: str, returns: str = "") -> str:
         """Its first line, with other parameters, or with another return type than its own."""
@@ -50,7 +53,7 @@ class Method:
         if not returns and annotation not in (inspect.Signature.empty, Unreadable):
             returns = type_text(annotation)
         arrow = f" -> {returns}" if returns else ""
-        return f"{'async def' if self.is_async else 'def'} {self.name}({parameters}){arrow}:"
+        return f"{self._word} {self.name}({parameters}){arrow}:"
 
     def mistake(self, code: str, what: str, why: str, fix: str, word: str = "") -> None:
         """Notes a mistake; the caret goes to `word` (see `place_of`)."""
@@ -161,6 +164,15 @@ def _inner(marked: Any) -> Any:
     for name in ("fget", "func", "__func__"):
         marked = getattr(marked, name, None) or marked
     return inspect.unwrap(marked) if callable(marked) else marked
+
+
+def _is_async_stream(annotation: Any) -> bool:
+    """Whether a `def` without `yield` returns a stream: `def ask(self) -> AsyncIterator[str]: return self.decode()`."""
+    try:
+        stream = None if annotation is Unreadable else read_stream(annotation)
+    except TypeError:  # told where the types are read
+        return False
+    return stream is not None and stream.is_async
 
 
 def _kind(marked: Any) -> tuple[bool, bool]:

@@ -1,9 +1,9 @@
 """An outlet that writes at once when idle, and joins when busy.
 
 The write is what a token costs, so records that are ready together leave together. The first record of an idle stream
-is written in place, by the task that made it. What follows while its window is open gathers, and leaves in one write
-when the window closes. One window serves all outlets of a loop; its width follows the loop's own lateness: a loop
-that falls behind joins more.
+is written in place, by the code that made it. What follows soon after gathers, and leaves in one write when the window
+closes. One window serves all outlets of a loop; its width follows the loop's own lateness: a loop that falls behind
+joins more. A stream that makes an item now and then never sees it.
 
 What gathers is bounded by `HIGH_WATER`; past that the generator waits for the peer.
 """
@@ -11,40 +11,61 @@ What gathers is bounded by `HIGH_WATER`; past that the generator waits for the p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+import math
+from collections.abc import Awaitable, Callable
 
 from headrace.errors import ClientGone
-from headrace.streams.outlet import HIGH_WATER, Sink
+from headrace.streams.outlet import HIGH_WATER, THROUGH, Sink
 
 NARROW, WIDE = 0.000_25, 0.010
 """Bounds of the window, in seconds: as narrow as timers allow on an idle loop, and never a delay that a reader sees."""
 
 
 class Window:
-    """The one timer that lets gathered records go, for all outlets of a loop."""
+    """The one timer that lets gathered records go, for all outlets of a loop.
+
+    Attributes:
+        width: seconds from its opening to its closing.
+        time: the loop's.
+        turns: grows when the loop has run after `mark`.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._open: list[JoiningOutlet] = []
-        self._width = NARROW
         self._due = 0.0
+        self._marked = False
+        self.turns = 0
+        self.width = NARROW
+        self.time = self._loop.time
 
     def open(self, outlet: JoiningOutlet) -> None:
-        """Calls `outlet.let_go()` when the window closes, once per window until that returns False."""
+        """Calls `outlet.let_go()` once, when the window closes."""
         if not self._open:
-            self._schedule()
+            now = self.time()
+            if now - self._due > WIDE:  # what the loop was like then says nothing any more
+                self.width = NARROW
+            self._due = now + self.width
+            self._loop.call_later(self.width, self._close)
         self._open.append(outlet)
 
-    def _schedule(self) -> None:
-        self._due = self._loop.time() + self._width
-        self._loop.call_later(self._width, self._close)
+    def mark(self) -> int:
+        """What `turns` is until the loop has run."""
+        if not self._marked:
+            self._marked = True
+            self._loop.call_soon(self._turned)
+        return self.turns
+
+    def _turned(self) -> None:
+        self._marked = False
+        self.turns += 1
 
     def _close(self) -> None:
-        late = self._loop.time() - self._due
-        self._width = min(max(2 * late, self._width / 2, NARROW), WIDE)
-        self._open = [outlet for outlet in self._open if outlet.let_go()]
-        if self._open:
-            self._schedule()
+        late = self.time() - self._due
+        self.width = min(max(2 * late, self.width / 2, NARROW), WIDE)
+        outlets, self._open = self._open, []
+        for outlet in outlets:
+            outlet.let_go()
 
 
 class JoiningOutlet:
@@ -62,7 +83,7 @@ class JoiningOutlet:
         "_away",
         "_beats",
         "_behind",
-        "_busy",
+        "_due",
         "_error",
         "_first",
         "_gathered",
@@ -70,10 +91,10 @@ class JoiningOutlet:
         "_records",
         "_rested_at",
         "_sink",
+        "_turn",
         "_window",
         "_writes",
         "_written",
-        "_wrote",
         "largest_gap",
         "on_failure",
         "writing",
@@ -89,10 +110,10 @@ class JoiningOutlet:
         self._beats = 0  # heartbeats among the records
         self._writes = 0  # of anything but heartbeats
         self._first = 2 if header else 1  # the write that begins the first gap
-        self._rested_at = 0.0  # loop time: the end of the last one of them
-        self._busy = False  # written to a moment ago: in the window, or away from it
-        self._away = False  # until the write under way is through, however long the peer takes
-        self._wrote = False  # since the window closed last
+        self._rested_at = -math.inf  # loop time: the end of the last one of them
+        self._turn = -1  # the window's, when it was written to in place
+        self._due = False  # the window will take what gathers
+        self._away = False  # not before the write under way is through, however long the peer takes
         self._behind: asyncio.Task[None] | None = None  # the last write that nobody waits for
         self._error: Exception | None = None  # what made the wire unusable
         self._written: asyncio.Future[None] | None = None
@@ -125,23 +146,28 @@ class JoiningOutlet:
         if not record:
             return None
         self._records.append(record)
-        if not self._busy:
-            return self._lead()
-        self._gathered += len(record)
-        return None if self._gathered < HIGH_WATER else self._flush_full()
+        return self._added(len(record))
 
     def put_all(self, records: list[bytes]) -> Awaitable[None] | None:
         """See `Outlet.put_all`."""
         self._records += filter(None, records)
-        if not self._busy:
-            return self._lead()
-        self._gathered += sum(map(len, records))
+        return self._added(sum(map(len, records)))
+
+    def _added(self, size: int) -> Awaitable[None] | None:
+        if not self._due:
+            window = self._window
+            now = window.time()
+            # An item that took its time may have blocked the loop meanwhile, and then it is not written in place.
+            if window.turns != self._turn and now - self._rested_at >= window.width and not self.writing:
+                self._turn = window.mark()
+                return THROUGH if self._try_write(now) else self.flush()
+            self._await_window()
+        self._gathered += size
         return None if self._gathered < HIGH_WATER else self._flush_full()
 
-    def _lead(self) -> Awaitable[None]:
-        self._busy = True
+    def _await_window(self) -> None:
+        self._due = True
         self._window.open(self)
-        return _THROUGH if self._try_write() else self.flush()
 
     async def _flush_full(self) -> None:
         await self.flush()
@@ -150,7 +176,7 @@ class JoiningOutlet:
     async def flush(self) -> None:
         """Writes what has gathered, after any write that is under way. Raises what the sink raised."""
         await self._come_through()
-        if self._records and not self._try_write():
+        if self._records and not self._try_write(self._window.time()):
             await self._write()
 
     async def _come_through(self) -> None:
@@ -159,23 +185,17 @@ class JoiningOutlet:
         if self._error is not None:
             raise self._error
 
-    def let_go(self) -> bool:
-        """The window closes: writes what has gathered.
-
-        False when this outlet was idle for a whole window, and when the peer does not read: a timer that waited for
-        that one would never rest. The outlet comes back by itself.
-        """
+    def let_go(self) -> None:
+        """The window closes: writes what has gathered. Where the peer does not read, it is asked again after that."""
         if self.writing:
             self._away = True
-            return False
-        if self._error is not None or not (self._records or self._wrote):
-            self._busy = False
-            return False
-        self._wrote = False
+            return
+        self._due = False
         # A write behind that has not begun is not `writing` yet: a loop may run the next timer before a new task.
-        if self._records and self._free and not self._try_write():
+        if not self._records or self._error is not None or not self._free:
+            return
+        if not self._try_write(self._window.time()):
             self._behind = asyncio.get_running_loop().create_task(self._write_behind())
-        return True
 
     async def _write_behind(self) -> None:
         try:
@@ -202,38 +222,38 @@ class JoiningOutlet:
         """See `Outlet.beat`. Leaves when the window closes, so that no task of the stream's own is needed."""
         self._records.append(record)
         self._beats += 1
-        if not self._busy:
-            self._busy = True
-            self._window.open(self)
+        if not self._due:
+            self._await_window()
 
     @property
     def _free(self) -> bool:
         """Whether no write is under way, or about to be."""
         return self._behind is None or self._behind.done()
 
-    def _try_write(self) -> bool:
+    def _try_write(self, now: float) -> bool:
         """Writes what has gathered where nothing has to be waited for. Says whether it did."""
-        if not (self._free and self._error is None and self._sink.try_write(self._records)):
+        if self._error is not None or not self._free or not self._sink.try_write(self._records):
             return False
-        if self._take()[1]:
-            self._rested_at = self.written_at
-        self._wrote = True
+        if self._take(now)[1]:
+            self._rested_at = now
         return True
 
-    def _take(self) -> tuple[list[bytes], bool]:
+    def _take(self, now: float) -> tuple[list[bytes], bool]:
         """What has gathered, to be written now, and whether that is more than heartbeats."""
         records, self._records, self._gathered = self._records, [], 0
-        self.written_at = asyncio.get_running_loop().time()
+        self.written_at = now
         news = len(records) > self._beats
         self._beats = 0
         if news:
-            self._note_gap()
+            if self._writes >= self._first:
+                self.largest_gap = max(self.largest_gap or 0.0, now - self._rested_at)
+            self._writes += 1
         return records, news
 
     async def _write(self) -> None:
-        records, news = self._take()
+        records, news = self._take(self._window.time())
         self._leaving = records
-        self.writing = self._wrote = True
+        self.writing = True
         try:
             await self._sink.write(records)
         except Exception as error:
@@ -246,33 +266,18 @@ class JoiningOutlet:
             self.writing = False
             self._leaving = []
             if news:
-                self._rested_at = asyncio.get_running_loop().time()
+                self._rested_at = self._window.time()
             if self._written is not None and not self._written.done():
                 self._written.set_result(None)
             if self._away:
                 self._away = False
                 self._window.open(self)
 
-    def _note_gap(self) -> None:
-        if self._writes >= self._first:
-            self.largest_gap = max(self.largest_gap or 0.0, self.written_at - self._rested_at)
-        self._writes += 1
-
     def written(self) -> asyncio.Future[None]:
         """See `Outlet.written`."""
         if self._written is None or self._written.done():
             self._written = asyncio.get_running_loop().create_future()
         return self._written
-
-
-class _Through(Awaitable[None]):
-    """What is awaited where there is nothing to wait for."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
-
-
-_THROUGH = _Through()
 
 
 def _interrupted() -> ClientGone:

@@ -9,11 +9,20 @@ A record is what the stream's encoding makes of an event: bytes for a wire, the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
 HIGH_WATER = 64 * 1024
 """Bytes that may gather before the generator waits."""
+
+
+class _Through(Awaitable[None]):
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+THROUGH = _Through()
+"""What `Outlet.put` returns where it has written at once: awaiting it takes no turn."""
 
 
 class Sink(Protocol):

@@ -10,18 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from headrace.errors import StreamError
 from headrace.streams.closing import AsyncClosing, Closing
-from headrace.streams.outlet import Outlet
+from headrace.streams.outlet import THROUGH, Outlet
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
 from headrace.streams.yields import refused
 
 TURN_ITEMS = 64
 TURN_SECONDS = 0.010
+
+Take: TypeAlias = Callable[[Any], Awaitable[None] | None]
+
+
+@runtime_checkable
+class Pourable(Protocol):
+    """An async iterator that can give its items away in place, so that no task is woken for each of them."""
+
+    async def pour(self, take: Take) -> None:
+        """Gives every item to `take`, whose result, if any, is awaited before the next; returns after the last."""
+        ...
+
 
 Drive: TypeAlias = Callable[[Recorder, Outlet], Awaitable[None]]
 """Runs the user's code to its end, into the outlet. Raises what it raised; has closed it in every case."""
@@ -32,8 +44,12 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
 
     async def drive(recorder: Recorder, outlet: Outlet) -> None:
         record, put, clock = recorder.record, outlet.put, time.monotonic
-        source = aiter(make())
+        source = _started(make())
         async with AsyncClosing(source):
+            if isinstance(source, Pourable):
+                await source.pour(_taking(recorder, outlet, source))
+                _complete(recorder, source)
+                return
             count, since = 0, clock()
             async for value in source:
                 try:
@@ -100,6 +116,26 @@ def drive_call(call: Callable[[], Awaitable[Any]]) -> Drive:
             await waiting
 
     return drive
+
+
+def _started(made: Any) -> AsyncIterator[Any]:
+    if not isinstance(made, AsyncIterable):  # of a method that returns one
+        raise TypeError(f"a stream was promised, and {type(made).__qualname__} returned: return an async iterator")
+    return aiter(made)
+
+
+def _taking(recorder: Recorder, outlet: Outlet, source: Any) -> Take:
+    record, put = recorder.record, outlet.put
+
+    def take(value: Any) -> Awaitable[None] | None:
+        try:
+            made = record(value)
+        except StreamError as error:
+            raise refused(error, source) from error
+        waiting = put(made)
+        return None if waiting is THROUGH else waiting
+
+    return take
 
 
 def _complete(recorder: Recorder, source: Any) -> None:

@@ -87,6 +87,14 @@ class Mill:
             yield item
 
     @endpoint
+    def grind_in_place(self, name: str, items: int, how: str = "") -> AsyncIterator[str]:
+        return self.turn(name, items, how)
+
+    @endpoint
+    def hurry_in_place(self, name: str, items: int, how: str = "") -> AsyncIterator[str]:
+        return self.rush(name, items, how)
+
+    @endpoint
     async def jam(self, seconds: float) -> AsyncIterator[str]:
         async for item in self.stick(seconds):
             yield item

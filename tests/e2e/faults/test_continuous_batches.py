@@ -28,6 +28,13 @@ def mill() -> Iterator[Served]:
         served.stop()
 
 
+@pytest.fixture(params=["", "_in_place"], ids=["generator", "in place"])
+def in_place(request: pytest.FixtureRequest) -> str:
+    """The end of an endpoint's name: one reads the batch, or returns it, and then items need no task of its own."""
+    end: str = request.param
+    return end
+
+
 def flour(name: str, items: int) -> list[str]:
     """What somebody gets who asked for so many items."""
     return [f"{name}.{number}" for number in range(items)]
@@ -42,10 +49,10 @@ def ask(served: Served, path: str, arguments: dict[str, Any]) -> Answer:
 # F1
 
 
-def test_a_poisoned_request_fails_alone(mill: Served, figure: Figure) -> None:
+def test_a_poisoned_request_fails_alone(mill: Served, figure: Figure, in_place: str) -> None:
     asked: list[dict[str, Any]] = [{"name": f"mate{n}", "items": 20} for n in range(7)]
     asked.insert(3, {"name": "bad", "items": 20, "how": "poison"})
-    answers = crowd(mill.port, "/grind", asked)
+    answers = crowd(mill.port, f"/grind{in_place}", asked)
     bad = answers.pop(3)
     assert (bad.status, bad.error) == (500, "internal")
     assert b"poisoned" not in bad.body
@@ -54,14 +61,14 @@ def test_a_poisoned_request_fails_alone(mill: Served, figure: Figure) -> None:
     figure("F1", "continuous: of 7 mates of a poisoned request, not whole", broken, 0)
 
 
-def test_a_storm_of_300_with_poison_gives_no_wrong_answer(mill: Served, figure: Figure) -> None:
+def test_a_storm_of_300_with_poison_gives_no_wrong_answer(mill: Served, figure: Figure, in_place: str) -> None:
     dice = random.Random(7)
     asked = [
         {"name": f"n{n}", "items": dice.randint(1, 60), "how": "poison" if dice.random() < 0.2 else ""}
         for n in range(300)
     ]
     wrong = 0
-    for each, answer in zip(asked, crowd(mill.port, "/hurry", asked), strict=True):
+    for each, answer in zip(asked, crowd(mill.port, f"/hurry{in_place}", asked), strict=True):
         if each["how"] == "poison":
             wrong += answer.error != "internal"
         else:
@@ -73,10 +80,10 @@ def test_a_storm_of_300_with_poison_gives_no_wrong_answer(mill: Served, figure: 
 
 
 def test_slots_of_clients_that_left_are_free_within_100_ms_and_the_mates_are_on_time(
-    mill: Served, figure: Figure
+    mill: Served, figure: Figure, in_place: str
 ) -> None:
-    leavers = [mill.send("/grind", {"name": f"leaver{n}", "items": 100_000}, "text/plain") for n in range(3)]
-    mates = [mill.send("/grind", {"name": f"mate{n}", "items": 100}) for n in range(5)]
+    leavers = [mill.send(f"/grind{in_place}", {"name": f"leaver{n}", "items": 100_000}, "text/plain") for n in range(3)]
+    mates = [mill.send(f"/grind{in_place}", {"name": f"mate{n}", "items": 100}) for n in range(5)]
     for connection in (*leavers, *mates):
         receive(connection, b".2")
     mill.post("/releases", {})
@@ -110,17 +117,19 @@ def test_a_client_of_a_sync_endpoint_that_leaves_frees_its_slot(mill: Served) ->
 # F3
 
 
-def test_what_a_slot_sends_after_its_end_reaches_nobody(mill: Served) -> None:
-    answers = crowd(mill.port, "/grind", [{"name": f"n{n}", "items": n + 1, "how": "early"} for n in range(20)])
+def test_what_a_slot_sends_after_its_end_reaches_nobody(mill: Served, in_place: str) -> None:
+    answers = crowd(
+        mill.port, f"/grind{in_place}", [{"name": f"n{n}", "items": n + 1, "how": "early"} for n in range(20)]
+    )
     assert all(answer.is_whole(flour(f"n{n}", n + 1)) for n, answer in enumerate(answers))
 
 
-def test_no_item_reaches_another_member(mill: Served, figure: Figure) -> None:
+def test_no_item_reaches_another_member(mill: Served, figure: Figure, in_place: str) -> None:
     size = 2000 if FULL else 100
     foreign = items = 0
     for lap in range(10):
         asked = [{"name": f"lap{lap}n{n}", "items": size - n} for n in range(60)]
-        for each, answer in zip(asked, crowd(mill.port, "/hurry", asked, within=120), strict=True):
+        for each, answer in zip(asked, crowd(mill.port, f"/hurry{in_place}", asked, within=120), strict=True):
             prefix = f"{each['name']}."
             foreign += sum(not item.startswith(prefix) for item in answer.items)
             items += len(answer.items)
@@ -131,14 +140,14 @@ def test_no_item_reaches_another_member(mill: Served, figure: Figure) -> None:
 # F4
 
 
-def test_a_short_request_beside_long_ones_is_over_at_once(mill: Served, figure: Figure) -> None:
-    long = [mill.send("/grind", {"name": f"long{n}", "items": 100_000}, "text/plain") for n in range(7)]
+def test_a_short_request_beside_long_ones_is_over_at_once(mill: Served, figure: Figure, in_place: str) -> None:
+    long = [mill.send(f"/grind{in_place}", {"name": f"long{n}", "items": 100_000}, "text/plain") for n in range(7)]
     for connection in long:
         receive(connection, b".2")
     seconds = []
     for n in range(20):
         started = time.monotonic()
-        assert ask(mill, "/grind", {"name": f"short{n}", "items": 2}).is_whole(flour(f"short{n}", 2))
+        assert ask(mill, f"/grind{in_place}", {"name": f"short{n}", "items": 2}).is_whole(flour(f"short{n}", 2))
         seconds.append(time.monotonic() - started)
     figure("F4", "continuous: 2 items beside 7 long streams, p99, s", p99(seconds), 1)
     for connection in long:
@@ -152,16 +161,18 @@ def test_a_worker_thread_gets_its_items_from_the_same_batch(mill: Served) -> Non
 # D5
 
 
-def test_a_step_that_kills_the_batch_is_told_to_its_members_and_the_next_ones_are_served(serve: Serve) -> None:
+def test_a_step_that_kills_the_batch_is_told_to_its_members_and_the_next_ones_are_served(
+    serve: Serve, in_place: str
+) -> None:
     served = serve(MILL)
-    mate = served.send("/grind", {"name": "mate", "items": 100_000}, "application/x-ndjson")
+    mate = served.send(f"/grind{in_place}", {"name": "mate", "items": 100_000}, "application/x-ndjson")
     receive(mate, b"mate.2")
-    killer = ask(served, "/grind", {"name": "killer", "items": 1, "how": "kill"})
+    killer = ask(served, f"/grind{in_place}", {"name": "killer", "items": 1, "how": "kill"})
     assert (killer.status, killer.error) == (502, "worker_lost")
     assert b'{"error":{"code":"worker_lost"' in receive(mate, b"\r\n0\r\n\r\n")
     mate.close()
     assert served.request("GET", "/readyz")[0] == 200
-    assert ask(served, "/grind", {"name": "next", "items": 3}).is_whole(flour("next", 3))
+    assert ask(served, f"/grind{in_place}", {"name": "next", "items": 3}).is_whole(flour("next", 3))
 
 
 def test_a_batch_that_fails_six_times_makes_the_service_not_ready(serve: Serve, figure: Figure) -> None:
