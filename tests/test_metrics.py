@@ -187,3 +187,30 @@ def test_the_page_lists_the_buckets() -> None:
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
     for buckets in (FIRST_ITEM_BUCKETS, CANCEL_BUCKETS):
         assert f"at {', '.join(f'{each:g}' for each in buckets)}" in text
+
+
+def test_what_every_stream_of_an_endpoint_touches_is_looked_up_once() -> None:
+    metrics = Metrics()
+    write = metrics.of("Poet.write")
+    assert metrics.of("Poet.write") is write
+    assert metrics.of("Poet.read") is not write
+    write.started.inc()
+    write.live.inc()
+    write.items.inc(3)
+    write.first_item.observe(0.5)
+    write.ended("ok").inc()
+    write.ended("ok").inc()
+    text = metrics.exposition().decode()
+    assert 'headrace_streams_started_total{endpoint="Poet.write"} 1.0\n' in text
+    assert 'headrace_streams_live{endpoint="Poet.write"} 1.0\n' in text
+    assert 'headrace_items_total{endpoint="Poet.write"} 3.0\n' in text
+    assert 'headrace_first_item_seconds_sum{endpoint="Poet.write"} 0.5\n' in text
+    assert 'headrace_streams_total{end="ok",endpoint="Poet.write"} 2.0\n' in text
+
+
+def test_what_never_happened_to_an_endpoint_has_no_line() -> None:
+    metrics = Metrics()
+    metrics.of("Poet.write").started.inc()
+    text = metrics.exposition().decode()
+    assert "headrace_first_item_seconds_count" not in text
+    assert "headrace_streams_total{" not in text

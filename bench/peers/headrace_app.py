@@ -21,16 +21,14 @@ class Source:
             yield workloads.ITEM
 
     @endpoint
-    async def polite(self, count: int) -> AsyncIterator[str]:
+    def polite(self, count: int) -> AsyncIterator[str]:
         """Suspends before each item."""
-        async for item in workloads.polite(count):
-            yield item
+        return workloads.polite(count)
 
     @endpoint
-    async def paced(self, count: int) -> AsyncIterator[str]:
+    def paced(self, count: int) -> AsyncIterator[str]:
         """20 items a second."""
-        async for item in workloads.paced(count):
-            yield item
+        return workloads.paced(count)
 
     @endpoint
     def threaded(self, count: int) -> Iterator[str]:
@@ -38,16 +36,14 @@ class Source:
         yield from workloads.threaded(count)
 
     @endpoint
-    async def silent(self, count: int) -> AsyncIterator[str]:
+    def silent(self, count: int) -> AsyncIterator[str]:
         """Makes nothing."""
-        async for item in workloads.silent(count):
-            yield item
+        return workloads.silent(count)
 
     @endpoint
-    async def engine(self, count: int) -> AsyncIterator[str]:
+    def engine(self, count: int) -> AsyncIterator[str]:
         """From the decode loop, over a queue."""
-        async for item in workloads.ENGINE.stream(count):
-            yield item
+        return workloads.ENGINE.stream(count)
 
     @endpoint
     def pushed(self, count: int) -> AsyncIterator[str]:

@@ -103,7 +103,7 @@ def _text_frame(text: bytes) -> bytes:
 
 COMMON = frozenset({"plain", "polite", "paced", "engine", "silent"})
 PYTHON = "PYTHON"
-UVICORN = (PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", "PORT")
+UVICORN = (PYTHON, "-m", "uvicorn", "--port", "PORT")
 FASTAPI = ("peer-fastapi", ("fastapi", "uvicorn[standard]", "sse-starlette"))
 PEERS = (
     Peer("limit", "", (), (PYTHON, "-m", "bench.peers.limit", "PORT"), COMMON | {"pushed"}),

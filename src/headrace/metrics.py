@@ -5,6 +5,8 @@ The sum of `headrace_streams_total` over its endings equals `headrace_streams_st
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
@@ -53,6 +55,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._streams: dict[str, StreamMetrics] = {}  # as many as there are endpoints
         self._add_streams()
         self._add_server()
         self._add_batches()
@@ -199,9 +202,40 @@ class Metrics:
             registry=self.registry,
         )
 
+    def of(self, endpoint: str) -> StreamMetrics:
+        """Those of one endpoint's streams."""
+        found = self._streams.get(endpoint)
+        if found is None:
+            found = self._streams[endpoint] = StreamMetrics(self, endpoint)
+        return found
+
     def exposition(self) -> bytes:
         """All of them in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class StreamMetrics:
+    """What every stream of one endpoint touches: its part of each metric, looked up once."""
+
+    def __init__(self, metrics: Metrics, endpoint: str) -> None:
+        self._metrics = metrics
+        self._endpoint = endpoint
+        self._ended: dict[str, Counter] = {}
+        self.started = metrics.started.labels(endpoint)
+        self.live = metrics.live.labels(endpoint)
+        self.items = metrics.items.labels(endpoint)
+
+    @cached_property
+    def first_item(self) -> Histogram:
+        """Where there was one: what never happened has no line in the exposition."""
+        return self._metrics.first_item.labels(self._endpoint)
+
+    def ended(self, end: str) -> Counter:
+        """Of the streams that ended in this way; one of `ENDS`."""
+        found = self._ended.get(end)
+        if found is None:
+            found = self._ended[end] = self._metrics.ended.labels(self._endpoint, end)
+        return found
 
 
 def end_label(error: StreamError | None) -> str:

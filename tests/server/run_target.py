@@ -1,10 +1,19 @@
 """The service that the tests of the serving process start."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 from headrace import endpoint, service
+
+
+class Model:
+    """Has references to itself, as models do."""
+
+    def __init__(self) -> None:
+        self.layers = [self]
 
 
 @service
@@ -13,6 +22,7 @@ class Clock:
         print("constructing", flush=True)
         time.sleep(start_seconds)
         self._seconds = on_start_seconds
+        self._model = Model()
 
     async def on_start(self) -> None:
         print("starting", flush=True)
@@ -26,6 +36,14 @@ class Clock:
         for n in range(times):
             yield f"{n} "
             await asyncio.sleep(pause)
+
+    @endpoint
+    async def unload(self) -> dict[str, int]:
+        """Lets the model go. How much of it is left then, and how many objects no collection goes through."""
+        left = weakref.ref(self._model)
+        self._model = Model()
+        gc.collect()
+        return {"left": int(left() is not None), "passed_over": gc.get_freeze_count()}
 
     @endpoint
     async def stubborn(self) -> AsyncIterator[str]:

@@ -131,3 +131,10 @@ def test_callers_are_remembered_up_to_a_bound() -> None:
 )
 def test_a_client_is_known_by_its_address_or_its_network(address: str, caller: str) -> None:
     assert caller_at(address) == caller
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "rate", "bounded"), [(0, 0.0, False), (1, 0.0, True), (0, 0.5, True), (1, 0.5, True)]
+)
+def test_only_shares_with_a_limit_are_bounded(concurrency: int, rate: float, bounded: bool) -> None:
+    assert Shares(concurrency, rate, 1).bounded is bounded

@@ -1,7 +1,9 @@
 """The bounds of a connection, on uvicorn's protocol with a transport in memory."""
 
 import asyncio
+import gc
 import itertools
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -25,8 +27,10 @@ class Transport(asyncio.Transport):
         self.closed = asyncio.Event()
         self.unread: Iterator[int] = iter(())  # what the peer has not read, at each look
         self.looks = 0
+        self.told: list[str] = []
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        self.told.append(name)
         return default
 
     def write(self, data: Any) -> None:
@@ -138,7 +142,8 @@ async def test_a_cycle_still_has_what_we_set(app: App, client: Client) -> None:
     client.send(request())
     for name in ("disconnected", "response_complete", "response_started", "more_body", "chunked_encoding"):
         assert hasattr(client.connection.cycle, name)
-    assert hasattr(client.connection.cycle, "expected_content_length")
+    for name in ("expected_content_length", "waiting_for_100_continue", "message_event", "body", "transport"):
+        assert hasattr(client.connection.cycle, name)
     assert hasattr(client.connection, "pipeline")
     assert hasattr(client.connection.flow, "resume_reading")
 
@@ -147,7 +152,7 @@ async def test_a_good_request_is_answered_and_knows_its_connection(app: App, cli
     client.send(request())
     await turns()
     assert client.status == b"200"
-    assert app.scopes[0][CONNECTION] is client.connection
+    assert app.scopes[0][CONNECTION]() is client.connection
 
 
 @pytest.mark.parametrize("host", [b"", b"host: a\r\nhost: b\r\n"])
@@ -254,7 +259,7 @@ class Parts:
         async def other(message: Any) -> None:
             await send(message)
 
-        connection: Connection = scope[CONNECTION]
+        connection: Connection = scope[CONNECTION]()
         assert connection.part_writer(other) is None
         write = connection.part_writer(send)
         assert write is not None
@@ -313,7 +318,7 @@ async def test_a_response_without_chunks_is_not_written_in_place() -> None:
     client = Client(app := App())
     client.send(request(version=b"1.0"))
     await app.called.wait()
-    connection: Connection = app.scopes[0][CONNECTION]
+    connection: Connection = app.scopes[0][CONNECTION]()
     assert connection.part_writer(app.send) is None
     app.go.set()
     await turns()
@@ -504,3 +509,189 @@ async def test_a_server_that_stops_leaves_the_refusal_of_a_handshake_to_the_appl
     client.connection.shutdown()
     client.send(UPGRADE)
     assert (len(taken), client.transport.written) == (1, b"")
+
+
+# -- ways around `send` and `receive`
+
+
+class Direct:
+    """An application that goes around `receive`, and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+        self.watched = False
+        self.gone: list[str] = []
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        connection: Connection = scope[CONNECTION]()
+        self.body = connection.take_body(receive)
+        if scope["path"] != "/unwatched":
+            self.watched = connection.call_when_gone(receive, lambda: self.gone.append(scope["path"]))
+        self.asked.set()
+        await self.go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+POST = b"POST /%b HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n%b\r\n"
+
+
+async def test_a_body_that_is_there_is_taken_without_receive() -> None:
+    client = Client(app := Direct())
+    client.send(POST % (b"a", b"") + b"body")
+    await app.asked.wait()
+    assert (app.body, app.watched) == (b"body", True)
+    client.leave()
+    assert app.gone == ["/a"]
+    app.go.set()
+    await turns()
+
+
+@pytest.mark.parametrize("rest", [(b"", b"bo"), (b"expect: 100-continue\r\n", b"body")])
+async def test_a_body_that_receive_has_to_ask_for_is_not_taken(rest: tuple[bytes, bytes]) -> None:
+    headers, came = rest
+    client = Client(app := Direct())
+    client.send(POST % (b"a", headers) + came)
+    await app.asked.wait()
+    assert app.body is None
+    app.go.set()
+    client.leave()
+    await turns()
+
+
+async def test_after_the_body_was_taken_receive_tells_the_leaving_alone() -> None:
+    asked, told = asyncio.Event(), list[Any]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope[CONNECTION]().take_body(receive) == b"body"
+        asked.set()
+        told.append(await receive())
+
+    client = Client(app)
+    client.send(POST % (b"a", b"") + b"body")
+    await asked.wait()
+    await turns()
+    assert told == []
+    client.leave()
+    await turns()
+    assert told == [{"type": "http.disconnect"}]
+
+
+async def test_a_taken_body_lets_the_connection_read_on_so_that_a_leaving_is_noticed() -> None:
+    client = Client(app := Direct())
+    client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 70000\r\n\r\n" + b"x" * 70_000)
+    assert not client.transport.reading
+    await app.asked.wait()
+    assert app.body == b"x" * 70_000
+    assert client.transport.reading
+    app.go.set()
+    client.leave()
+    await turns()
+
+
+async def test_a_middleware_that_receives_is_not_gone_around() -> None:
+    app = Direct()
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        async def other() -> Any:
+            return await receive()
+
+        await app(scope, other, send)
+
+    client = Client(middleware)
+    client.send(POST % (b"a", b"") + b"body")
+    await app.asked.wait()
+    assert (app.body, app.watched) == (None, False)
+    app.go.set()
+    client.leave()
+    await turns()
+
+
+async def test_a_client_that_has_left_already_is_not_watched() -> None:
+    client = Client(app := Direct())
+    client.send(POST % (b"a", b"") + b"body")
+    client.leave()
+    await app.asked.wait()
+    assert (app.body, app.watched, app.gone) == (None, False, [])
+    app.go.set()
+    await turns()
+
+
+async def test_nobody_is_called_for_a_client_that_leaves_after_its_answer() -> None:
+    client = Client(app := Direct())
+    client.send(POST % (b"a", b"") + b"body")
+    app.go.set()
+    await turns()
+    assert client.status == b"200"
+    app.go.clear()
+    client.send(POST % (b"unwatched", b"") + b"next")
+    await turns()
+    client.leave()
+    assert (app.body, app.gone) == (b"next", [])
+    app.go.set()
+    await turns()
+
+
+async def test_a_running_request_is_told_when_garbage_behind_it_ends_the_connection() -> None:
+    client = Client(app := Direct())
+    client.send(POST % (b"a", b"") + b"body")
+    await app.asked.wait()
+    client.send(b"garbage")
+    assert app.gone == ["/a"]
+    client.leave()
+    assert app.gone == ["/a"]
+    app.go.set()
+    await turns()
+
+
+async def test_what_the_server_s_own_send_writes_in_a_block_is_one_write() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def other(message: Any) -> None:
+            await send(message)
+
+        connection: Connection = scope[CONNECTION]()
+        with connection.bundler(other)():
+            await other({"type": "http.response.start", "status": 200, "headers": []})
+            assert client.transport.written.endswith(b"\r\n\r\n")
+        before = client.transport.written
+        with connection.bundler(send)():
+            await send({"type": "http.response.body", "body": b"hi", "more_body": True})
+            assert client.transport.written == before
+        assert client.transport.written == before + b"2\r\nhi\r\n"
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    client = Client(app)
+    client.send(request())
+    await turns()
+    assert client.transport.written.endswith(b"hi\r\n0\r\n\r\n")
+    client.leave()
+
+
+# -- what a connection costs
+
+
+async def test_a_new_connection_is_not_asked_for_its_socket(client: Client) -> None:
+    assert "peername" in client.transport.told
+    assert "socket" not in client.transport.told
+
+
+async def test_a_connection_that_is_gone_is_freed_at_once() -> None:
+    client = Client(app := Direct())
+    client.send(POST % (b"a", b"") + b"body")
+    app.go.set()
+    await turns()
+    client.connection.connection_lost(None)
+    connection = weakref.ref(client.connection)
+    gc.disable()
+    try:
+        del client
+        assert connection() is None
+    finally:
+        gc.enable()
+
+
+async def test_the_dictionary_of_a_connection_is_small_enough_to_be_shared(app: App, client: Client) -> None:
+    client.send(request())
+    assert len(vars(client.connection)) <= 30

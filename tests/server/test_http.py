@@ -1,6 +1,8 @@
 """One exchange from the head to the ending, and everything that a client can do in between."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from asgi import Call, ask, assert_nothing_left, post, total
 
 from headrace.errors import StreamError
 from headrace.server.app import Application
+from headrace.server.http import HttpExchange
 from headrace.server.response import ResponseAborted
 from headrace.streams.joining import WIDE
 
@@ -335,3 +338,21 @@ async def test_a_sign_of_life_that_has_not_left_yet_does_not_run_into_a_problem(
     call.unblock()
     await call.ended()
     assert (call.status, call.document["code"]) == (429, "busy")
+
+
+# -- what an exchange leaves behind
+
+
+async def test_an_exchange_that_is_over_is_freed_at_once(app: Application, desk: Any) -> None:
+    call = Call(app, "POST", "/wait", arguments={"first": 1}).start()
+    await call.await_text(b"0 ")
+    gc.collect()
+    (freed,) = [weakref.ref(each) for each in gc.get_objects() if isinstance(each, HttpExchange)]
+    gc.disable()
+    try:
+        desk.go_on.set()
+        await call.ended()
+        await asyncio.sleep(0)  # the task that watched the client is through
+        assert freed() is None
+    finally:
+        gc.enable()

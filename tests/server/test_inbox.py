@@ -1,7 +1,9 @@
 """The receiving side: the body in pieces, reading ahead within a bound, and the moment the client leaves."""
 
 import asyncio
-from collections.abc import Iterable
+import gc
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -172,3 +174,116 @@ async def test_a_streamed_body_that_stops_is_refused_after_the_items_before() ->
     with pytest.raises(RequestTimeout):
         await anext(chunks)
     inbox.close()
+
+
+# -- our own server
+
+
+class Server:
+    """A connection of ours, as an inbox sees it."""
+
+    def __init__(self, whole: bytes | None, *, there: bool = True) -> None:
+        self.whole = whole
+        self.there = there
+        self.on_gone: Callable[[], None] | None = None
+
+    def take_body(self, receive: Any) -> bytes | None:
+        return self.whole
+
+    def call_when_gone(self, receive: Any, on_gone: Callable[[], None]) -> bool:
+        self.on_gone = on_gone if self.there else None
+        return self.there
+
+
+def inbox_of(script: Script, server: Any) -> Inbox:
+    return Inbox(script, 30.0, server)
+
+
+async def test_a_body_that_the_server_has_needs_no_receive() -> None:
+    script = Script([])
+    inbox = inbox_of(script, Server(b"abc"))
+    assert await inbox.body(3) == b"abc"
+    assert [chunk async for chunk in inbox.chunks()] == []
+    assert script.asked == 0
+
+
+async def test_an_empty_body_that_the_server_has_needs_no_receive() -> None:
+    script = Script([])
+    assert await inbox_of(script, Server(b"")).body(3) == b""
+    assert script.asked == 0
+
+
+async def test_a_body_that_the_server_has_is_bounded_too() -> None:
+    with pytest.raises(BodyTooLarge, match="larger than 2 bytes"):
+        await inbox_of(Script([]), Server(b"abc")).body(2)
+
+
+async def test_a_body_that_the_server_has_not_yet_is_received() -> None:
+    assert await inbox_of(Script(body(b"ab", b"c")), Server(None)).body(3) == b"abc"
+
+
+async def test_the_server_itself_tells_that_the_client_leaves() -> None:
+    calls: list[str] = []
+    server = Server(b"abc")
+    inbox = inbox_of(Script([]), server)
+    inbox.watch(lambda: calls.append("first"))
+    inbox.watch(lambda: calls.append("second"))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert server.on_gone is not None
+    server.on_gone()
+    assert (calls, inbox.gone) == (["second"], True)
+    assert await inbox.body(3) == b"abc"
+
+
+async def test_a_body_that_is_still_to_come_is_read_ahead_while_watching() -> None:
+    gone = asyncio.Event()
+    inbox = inbox_of(Script([*body(b"ab", b"c"), DISCONNECT]), Server(None))
+    inbox.watch(gone.set)
+    await gone.wait()
+    assert await inbox.body(3) == b"abc"
+
+
+async def test_a_body_that_is_being_received_is_not_taken_besides() -> None:
+    server = Server(None)
+    inbox = inbox_of(Script(body(b"ab", b"c")), server)
+    inbox.watch(lambda: None)
+    server.whole = b"twice"
+    assert await inbox.body(10) == b"abc"
+    inbox.close()
+
+
+async def test_a_client_that_the_server_can_no_longer_watch_is_watched_by_receive() -> None:
+    gone = asyncio.Event()
+    script = Script([DISCONNECT])
+    inbox = inbox_of(script, Server(b"abc", there=False))
+    inbox.watch(gone.set)
+    await gone.wait()
+    assert script.asked == 1
+
+
+async def test_after_closing_the_server_tells_nobody() -> None:
+    calls: list[str] = []
+    server = Server(b"")
+    inbox = inbox_of(Script([]), server)
+    inbox.watch(lambda: calls.append("gone"))
+    inbox.close()
+    assert server.on_gone is not None
+    server.on_gone()
+    assert calls == []
+
+
+async def test_an_inbox_that_was_closed_is_freed_at_once() -> None:
+    script = Script([])
+    inbox = Inbox(script)
+    inbox.watch(lambda: None)
+    await script.idle.wait()
+    inbox.close()
+    freed = weakref.ref(inbox)
+    gc.disable()
+    try:
+        del inbox
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -257,3 +257,44 @@ def test_no_text_takes_long(piece: str) -> None:
     started = time.process_time()
     redacted(text)
     assert time.process_time() - started < 1.0
+
+
+def test_the_time_of_a_line_is_that_of_its_record() -> None:
+    at = time.mktime((2026, 11, 20, 12, 1, 7, 0, 0, -1))
+    assert TextFormatter().format(record("a", created=at)).startswith("12:01:07 ")
+    assert TextFormatter().format(record("a", created=at + 0.999)).startswith("12:01:07 ")
+    assert TextFormatter().format(record("a", created=at + 1)).startswith("12:01:08 ")
+
+
+async def test_a_line_goes_through_the_filters_and_the_record_factory_of_logging(
+    app: Application, access: pytest.LogCaptureFixture
+) -> None:
+    factory = logging.getLogRecordFactory()
+
+    def traced(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        made = factory(*args, **kwargs)
+        vars(made)["trace"] = "t-1"
+        return made
+
+    def drop(record: logging.LogRecord) -> bool:
+        return "/length" not in record.getMessage()
+
+    logger = logging.getLogger("headrace.access")
+    logging.setLogRecordFactory(traced)
+    logger.addFilter(drop)
+    try:
+        await post(app, "/count", {"to": 1})
+        await ask(app, "POST", "/length", pieces=[b"a"], headers={"content-type": "application/octet-stream"})
+    finally:
+        logger.removeFilter(drop)
+        logging.setLogRecordFactory(factory)
+    (line,) = access.records
+    assert (line.trace, line.name, line.levelname) == ("t-1", "headrace.access", "INFO")  # type: ignore[attr-defined]
+    assert line.pathname.endswith("log.py")
+
+
+async def test_a_log_that_is_too_high_for_lines_has_none(app: Application, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "headrace.access")
+    await post(app, "/count", {"to": 1})
+    await post(app, "/nowhere", {})
+    assert caplog.records == []

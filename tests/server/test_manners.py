@@ -13,7 +13,7 @@ from headrace.server.manners import manner
 from headrace.server.request import HttpRequest
 from headrace.server.routes import Routes
 from headrace.services.definition import define
-from headrace.wire.dialect import Answer
+from headrace.wire.dialect import UNDECIDED, Answer
 from headrace.wire.events import End
 from headrace.wire.text import TextEncoder
 
@@ -70,3 +70,12 @@ async def test_json_that_nobody_should_send_does_not_reach_a_dialect(body: bytes
 async def test_what_a_dialect_refuses_is_refused() -> None:
     with pytest.raises(InvalidArguments, match="say must be a text"):
         await read("POST", "/shout", b'{"say": 5}')
+
+
+def test_a_format_is_decided_by_the_head_and_a_dialect_by_its_arguments() -> None:
+    whisper, shout = ROUTES.find("/whisper"), ROUTES.find("/shout")
+    assert whisper is not None
+    assert shout is not None
+    request = HttpRequest(Call(None, "POST", "/whisper", headers={"accept": "text/plain"}).scope)
+    assert type(manner(request, whisper, Settings()).decided.encoder) is TextEncoder
+    assert manner(request, shout, Settings()).decided is UNDECIDED

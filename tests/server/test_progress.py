@@ -33,8 +33,8 @@ async def test_a_peer_that_takes_nothing_is_told_of_once() -> None:
         calls.append(loop.time())
         stalled.set()
 
-    progress, began = Progress(Peer([100]), 0.04, told), loop.time()
-    progress.start()
+    progress, began = Progress(Peer([100]), 0.04), loop.time()
+    progress.start(told)
     async with asyncio.timeout(5):
         await stalled.wait()
     assert calls[0] - began >= 0.04
@@ -45,8 +45,8 @@ async def test_a_peer_that_takes_nothing_is_told_of_once() -> None:
 async def test_a_slow_and_steady_peer_stays(unread: Iterable[int]) -> None:
     calls: list[None] = []
     peer = Peer(unread)
-    progress = Progress(peer, 0.04, lambda: calls.append(None))
-    progress.start()
+    progress = Progress(peer, 0.04)
+    progress.start(lambda: calls.append(None))
     async with asyncio.timeout(5):
         while peer.looks < 10:  # more than twice the time in which it would have been evicted
             peer.looked.clear()
@@ -58,8 +58,8 @@ async def test_a_slow_and_steady_peer_stays(unread: Iterable[int]) -> None:
 async def test_a_peer_that_caught_up_is_no_longer_watched() -> None:
     calls: list[None] = []
     peer = Peer([100])
-    progress = Progress(peer, 0.001, lambda: calls.append(None))
-    progress.start()
+    progress = Progress(peer, 0.001)
+    progress.start(lambda: calls.append(None))
     progress.stop()
     assert not progress.watching
     later = asyncio.Event()
@@ -70,17 +70,17 @@ async def test_a_peer_that_caught_up_is_no_longer_watched() -> None:
 
 async def test_a_peer_that_stalls_after_it_took_some_is_told_of() -> None:
     stalled = asyncio.Event()
-    progress = Progress(Peer([100, 90, 80]), 0.02, stalled.set)
-    progress.start()
+    progress = Progress(Peer([100, 90, 80]), 0.02)
+    progress.start(stalled.set)
     async with asyncio.timeout(5):
         await stalled.wait()
 
 
 async def test_who_starts_again_starts_anew() -> None:
     peer = Peer([100])
-    progress = Progress(peer, 0.02, lambda: None)
-    progress.start()
-    progress.start()
+    progress = Progress(peer, 0.02)
+    progress.start(lambda: None)
+    progress.start(lambda: None)
     assert (progress.watching, peer.looks) == (True, 2)
     progress.stop()
     later = asyncio.Event()

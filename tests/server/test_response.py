@@ -1,8 +1,10 @@
 """The sending side: heads, problem documents that are valid whatever the error is, and the cut."""
 
+import contextlib
 import json
 import logging
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -332,3 +334,51 @@ async def test_a_problem_in_a_dialect_is_a_whole_response() -> None:
     await response.problem(Busy("later"))
     assert (sent.messages[0]["status"], sent.bodies) == (429, [(b'{"oops": "later"}', False)])
     assert (sent.headers[b"content-type"], sent.headers[b"x-request-id"]) == (b"application/json", b"r-1")
+
+
+class Bundles:
+    """Counts the blocks, and what was sent in each."""
+
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
+        self.sent: list[list[str]] = []
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        before = len(self._sent.messages)
+        yield
+        self.sent.append([message["type"].rpartition(".")[2] for message in self._sent.messages[before:]])
+
+
+async def test_the_head_and_the_first_part_are_bundled_and_the_others_are_not() -> None:
+    sent = Sent()
+    bundles = Bundles(sent)
+    response = Response(sent, "r-1", None, bundles)
+    await response.write([b"a"])
+    await response.write([b"b"])
+    await response.finish([b"c"])
+    assert bundles.sent == [["start", "body"]]
+    assert sent.bodies == [(b"a", True), (b"b", True), (b"c", False)]
+
+
+async def test_a_whole_answer_is_bundled() -> None:
+    for answer in (lambda it: it.finish([b"a"]), lambda it: it.problem(Overloaded("full"))):
+        sent = Sent()
+        bundles = Bundles(sent)
+        await answer(Response(sent, "r-1", None, bundles))
+        assert bundles.sent == [["start", "body"]]
+
+
+async def test_the_headers_are_asked_once_and_not_kept() -> None:
+    class Stream:
+        def headers(self) -> Mapping[str, str]:
+            return {"server-timing": "now"}
+
+    sent, stream = Sent(), Stream()
+    response = Response(sent, "r-1")
+    response.prepare("text/plain", stream.headers)
+    await response.write([b"a"])
+    freed = weakref.ref(stream)
+    del stream
+    assert freed() is None
+    assert sent.headers[b"server-timing"] == b"now"

@@ -1,5 +1,6 @@
 """The serving process: signals, the drain, exits; on real processes."""
 
+import json
 import logging
 import signal
 import socket
@@ -135,6 +136,16 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_collections_pass_over_what_was_imported_and_not_over_the_service(running: list[Served]) -> None:
+    served = serve().ready()
+    running.append(served)
+    connection = served.send("/unload", {}, accept="application/json")
+    found = json.loads(received(connection, b"}").partition(b"\r\n\r\n")[2])
+    connection.close()
+    assert found["left"] == 0
+    assert found["passed_over"] > 10_000
 
 
 # -- the log

@@ -26,7 +26,9 @@ async def peers() -> AsyncIterator[Peers]:
             assert isinstance(transport, asyncio.Transport)
             made.set_result(transport)
 
-    server = await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    set_peer_timeout(listener, 8.0)
+    server = await asyncio.get_running_loop().create_server(Protocol, sock=listener)
     peer = socket.create_connection(server.sockets[0].getsockname())
     try:
         yield Peers(await made, peer)
@@ -37,11 +39,18 @@ async def peers() -> AsyncIterator[Peers]:
 
 
 async def test_a_peer_that_vanishes_is_given_up_by_tcp_itself(peers: Peers) -> None:
-    set_peer_timeout(peers.transport, 8.0)
     sock = peers.transport.get_extra_info("socket")
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 8000
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 2
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 2
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+
+
+def test_a_unix_socket_has_no_peer_that_could_vanish() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        set_peer_timeout(listener, 8.0)
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
 
 
 async def test_what_the_peer_has_read_is_acknowledged(peers: Peers) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from composed import composed, in_background, turns, until
 
+from headrace.batching.surroundings import SURROUNDINGS, Surroundings
 from headrace.config import Settings
 from headrace.errors import (
     ClientGone,
@@ -125,6 +126,22 @@ async def test_a_stream_is_live_while_it_runs() -> None:
     async with running:
         await run(running, "watch")
         assert (seen, running.live) == ([1], {})
+
+
+async def test_the_surroundings_of_a_stream_are_not_those_of_the_code_that_runs_it() -> None:
+    seen: list[object] = []
+
+    @service
+    class Watcher:
+        @endpoint
+        async def watch(self) -> AsyncIterator[str]:
+            seen.append(SURROUNDINGS.get())
+            yield "x"
+
+    async with runtime(Watcher) as running:
+        await run(running, "watch")
+        assert isinstance(seen[0], Surroundings)
+        assert SURROUNDINGS.get() is None
 
 
 async def test_a_stream_that_fails_is_counted_by_its_ending() -> None:

@@ -167,3 +167,10 @@ def test_each_kind_has_its_own_code_and_is_a_gateway_timeout(error: type[StreamE
         ("timeout_item", 504),
         ("deadline_exceeded", 504),
     }
+
+
+async def test_a_stream_without_a_bound_is_not_looked_at(new_stream: Any, new_peer: Any) -> None:
+    def clock() -> float:
+        raise AssertionError("nobody has to know the time")
+
+    Deadlines(new_stream(HoldingOutlet(new_peer(), 100)), Timeouts(total=5.0), None, clock).stop()

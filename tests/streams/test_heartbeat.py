@@ -90,3 +90,14 @@ def test_an_answer_that_waits_for_its_end_is_not_broken_by_beats(jump: Any, new_
         assert peer.got == "a."
 
     jump(main)
+
+
+def test_behind_its_block_there_is_no_beat(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        peer = new_peer()
+        with Heartbeat(JoiningOutlet(peer, Window()), b"~", 15.0):
+            await asyncio.sleep(16)
+        await asyncio.sleep(100)
+        assert peer.got == "~"
+
+    jump(main)

@@ -1088,3 +1088,14 @@ async def test_an_encoding_is_asked_for_its_end_once(new_peer: Any, plain: Any) 
     await stream.run(drive_async(one))
     await stream.finish()
     assert peer.got == "a;[1]"
+
+
+async def test_code_that_somebody_cancels_before_it_began_ends_its_stream(new_stream: Any, new_peer: Any) -> None:
+    stream = new_stream(JoiningOutlet(new_peer(), Window()))
+    before = asyncio.all_tasks()
+    owner = asyncio.create_task(stream.run(drive_async(forever)))
+    await asyncio.sleep(0)
+    (code,) = asyncio.all_tasks() - before - {owner}
+    code.cancel()
+    async with asyncio.timeout(5):
+        assert isinstance(await owner, InternalError)

@@ -205,3 +205,25 @@ def test_formats_that_tell_no_failure_in_band_say_so() -> None:
 @pytest.mark.parametrize("media_type", ["text/plain", "Text/Plain; charset=utf-8", " text/plain ;x=1"])
 def test_the_essence_is_the_media_type_without_its_parameters(media_type: str) -> None:
     assert essence(media_type) == "text/plain"
+
+
+def test_a_choice_is_remembered_by_what_it_depends_on() -> None:
+    text, other = stream_types(str), stream_types(str)
+    chosen = choose("text/event-stream", text)
+    assert choose("text/event-stream", text) is chosen
+    assert choose("text/event-stream", other).types is other
+    assert choose("application/x-ndjson", text).format.name == "ndjson"
+    assert choose(None, text, media_type="text/markdown").content_type == "text/markdown; charset=utf-8"
+    assert choose(None, text, unary=True).format.name == "text"
+
+
+def test_every_answer_of_a_choice_has_an_encoder_of_its_own() -> None:
+    choice = choose("text/event-stream", stream_types(str))
+    assert choice.answer().encoder is not choice.answer().encoder
+
+
+def test_a_refusal_is_not_remembered() -> None:
+    types = stream_types(str)
+    for _ in range(2):
+        with pytest.raises(NotAcceptable):
+            choose("image/png", types)

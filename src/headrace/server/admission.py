@@ -37,6 +37,11 @@ class Shares:
         self._streams: Counter[str] = Counter()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when; the oldest first
 
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a limit; otherwise nobody needs to hold anything."""
+        return bool(self._concurrency or self._rate)
+
     def __len__(self) -> int:
         """How many callers are remembered."""
         return len(self._streams.keys() | self._buckets.keys())

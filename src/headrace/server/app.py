@@ -135,8 +135,9 @@ class Application:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope)
-        connection = request.connection
-        response = Response(send, request.id, None if connection is None else connection.part_writer(send))
+        response, connection = Response(send, request.id), request.connection
+        if connection is not None:
+            response = Response(send, request.id, connection.part_writer(send), connection.bundler(send))
         try:
             await self._answer(request, scope, receive, response)
         except ClientGone:
@@ -218,6 +219,8 @@ class Application:
         return mount
 
     def _share(self, key: str, address: str) -> Share:
+        if not self._shares.bounded:
+            return contextlib.nullcontext
         payer = key or caller_at(address)
         return lambda: self._shares.hold(payer, self.runtime.clock())
 

@@ -70,7 +70,7 @@ class AppExchange(HttpAnswer):
         if request.content_length > limit:
             raise BodyTooLarge(f"the body is {request.content_length} bytes and this server takes {limit}")
         deadline = mount.timeouts.deadline(runtime.clock(), request.timeout)
-        inbox = Inbox(receive, runtime.settings.body_timeout)
+        inbox = Inbox(receive, runtime.settings.body_timeout, request.connection)
         super().__init__(runtime, mount, request, inbox, response, share, deadline)
         self._mount = mount
         self._scope = app_scope(scope, request, mount, runtime.state(mount))

@@ -8,28 +8,32 @@ uvicorn no longer offers it:
 * exactly one Host (RFC 9112, section 3.2); trailers are dropped and never become headers (section 7.1.2);
 * few pipelined requests, and a running stream that notices its client's leaving although others wait behind it;
 * no chunked coding for HTTP/1.0, and a reset where only the end of the connection could tell a failure from an end;
-* the end of a peer that vanished, by TCP's own timers, and of one that no longer reads, by lack of progress.
+* the end of a peer that no longer reads, by lack of progress;
+* for who holds the `send` and the `receive` of its request themselves, ways around them that need no task and no wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from headrace.errors import AmbiguousRequest, HeadTooLarge, RequestError, RequestTimeout
 from headrace.server.progress import Progress
 from headrace.server.response import problem_body
-from headrace.server.transport import reset, set_peer_timeout, unacknowledged
+from headrace.server.stand_ins import Addressed, Bundle, CloseDelimited
+from headrace.server.transport import reset, unacknowledged
 from headrace.wire.problem import MEDIA_TYPE
 
 CONNECTION = "headrace.connection"
-"""Where a request's scope has its `Connection`."""
+"""Where a request's scope has its `Connection`: a weak reference, since the connection has the scope."""
 
 CUT_SECONDS = 1.0
 """How long a cut waits for the peer to take what was sent before it."""
@@ -48,7 +52,6 @@ class Bounds:
 
     head_time: float = 10.0
     write_time: float = 30.0
-    peer_time: float = 30.0
     head_size: int = 64 * 1024
     overhead_size: int = 16 * 1024
     pipelined: int = 8
@@ -63,10 +66,31 @@ class Connection(HttpToolsProtocol):
 
     bounds: ClassVar[Bounds] = Bounds()
 
+    # Beside uvicorn's in its dictionary they would be over the 30 attributes that instances of a class can share the
+    # names of (CPython, PEP 412): every connection would have a whole table of its own, of 1.5 kB.
+    __slots__ = (
+        "_body_size",
+        "_field_size",
+        "_head_begun",
+        "_head_size",
+        "_head_timer",
+        "_in_head",
+        "_leaving",
+        "_lingered",
+        "_messages",
+        "_on_gone",
+        "_overhead",
+        "_reader",
+        "_refusal",
+        "_running",
+        "evicted",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.evicted = False
         self._running: RequestResponseCycle | None = None
+        self._on_gone: Callable[[], None] | None = None  # of the running one
         self._leaving = False  # the server stops, and the first request is still awaited
         self._refusal: RequestError | None = None
         self._messages = 0
@@ -83,9 +107,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock of the first request's head."""
-        super().connection_made(transport)
-        set_peer_timeout(transport, self.bounds.peer_time)
-        self._reader = Progress(transport, self.bounds.write_time, self._evict)
+        super().connection_made(Addressed(transport))
+        self.transport, self.flow = transport, FlowControl(transport)
+        self._reader = Progress(transport, self.bounds.write_time)
         self._await_head()
 
     def shutdown(self) -> None:
@@ -103,8 +127,14 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
+                self._disconnect(cycle)
+
+    def _disconnect(self, cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if cycle is self._running and self._on_gone is not None:
+            on_gone, self._on_gone = self._on_gone, None
+            on_gone()
 
     def data_received(self, data: bytes) -> None:
         """Counts what is neither body nor a head that is through, and refuses more of it than the bounds allow."""
@@ -129,7 +159,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A response ends; what is still to come of a request that it did not wait for is dropped, for a while."""
-        cycle = self._running
+        cycle, self._on_gone = self._running, None
         super().on_response_complete()
         if cycle is not None and cycle.more_body and not self.transport.is_closing():
             self._lingered = 0
@@ -169,7 +199,7 @@ class Connection(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise self._doubtful(AmbiguousRequest(f"a request has exactly one Host, this one has {hosts}"))
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope[CONNECTION] = self
+        scope[CONNECTION] = weakref.ref(self)
         super().on_headers_complete()
         if self.parser.should_upgrade() and self._should_upgrade():
             return  # `handle_websocket_upgrade` follows, and nothing of a request and its response
@@ -223,8 +253,7 @@ class Connection(HttpToolsProtocol):
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[error.status] + head.encode() + body)
         if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
+            self._disconnect(running)
         self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -254,6 +283,41 @@ class Connection(HttpToolsProtocol):
         if body:
             self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
+
+    def bundler(self, send: Any) -> Callable[[], AbstractContextManager[None]]:
+        """What makes one write of all that `send`, the server's own, writes inside a block (`Bundle`); else nothing."""
+        cycle = self._running_of(send)
+        return nullcontext if cycle is None else partial(Bundle, cycle)
+
+    def take_body(self, receive: Any) -> bytes | None:
+        """The whole body of the running request, where all of it has arrived; then `receive` has only the client's
+        leaving to tell. None where it has to be asked: it is not the server's own, or something is still to come.
+        """
+        cycle = self._running_of(receive)
+        if cycle is None or cycle.more_body or cycle.waiting_for_100_continue:
+            return None
+        self.flow.resume_reading()  # from here on as uvicorn's own `receive`
+        cycle.message_event.clear()
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
+    def call_when_gone(self, receive: Any, on_gone: Callable[[], None]) -> bool:
+        """Calls `on_gone` once if the client leaves before its answer is complete. False where `receive` has to be
+        asked for that: it is not the server's own, or the client has left already.
+        """
+        if self._running_of(receive) is None:
+            return False
+        self._on_gone = on_gone
+        return True
+
+    def _running_of(self, given: Any) -> RequestResponseCycle | None:
+        """The running request, if its client is there and a `send` or `receive` is the one that the server gave to the
+        application: a middleware's may have to see everything.
+        """
+        owner: object = getattr(given, "__self__", None)
+        if self._running is None or owner is not self._running or self._running.disconnected:
+            return None
+        return self._running
 
     async def cut(self) -> None:
         """Makes sure that a response which breaks off here cannot look complete.
@@ -291,7 +355,7 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The peer has not read for a while: from now on it must show progress."""
         super().pause_writing()
-        self._reader.start()
+        self._reader.start(self._evict)
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
@@ -302,34 +366,11 @@ class Connection(HttpToolsProtocol):
         """Nothing came for the keep-alive time. What the peer has not read yet must move, or it is reset as well."""
         super().timeout_keep_alive_handler()
         if not self._reader.watching and self.transport.get_write_buffer_size():
-            self._reader.start()
+            self._reader.start(self._evict)
 
     def _evict(self) -> None:
         self.evicted = True
         reset(self.transport)
-
-
-class CloseDelimited:
-    """Sends one response to an HTTP/1.0 client: not chunked, ended by the end of the connection.
-
-    uvicorn would send it chunked. This tells it before each part that the part is as long as was announced.
-    """
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._send = cycle.send
-        self._unknown_length = False
-        cycle.send = self.send  # type: ignore[method-assign]
-
-    async def send(self, message: Any) -> None:
-        """The ASGI `send` of the response."""
-        if message["type"] == "http.response.start":
-            self._unknown_length = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
-            if self._unknown_length:
-                self._cycle.chunked_encoding = False
-        elif self._unknown_length and self._cycle.scope["method"] != "HEAD":
-            self._cycle.expected_content_length = len(message.get("body", b""))
-        await self._send(message)
 
 
 def bounded(bounds: Bounds) -> type[Connection]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from headrace.errors import ClientGone, DeadlineExceeded, InternalError, ShuttingDown, StreamError
 from headrace.server.log import log_stream
@@ -21,6 +21,8 @@ from headrace.services.endpoint import Origin
 from headrace.services.runtime import Runtime
 from headrace.streams.limits import Turn
 from headrace.streams.stream import Stream
+
+T = TypeVar("T")
 
 Share = Callable[[], AbstractContextManager[None]]
 """Entered before a place is asked for and left with it; raises RateLimited to refuse."""
@@ -116,27 +118,22 @@ class Exchange(ABC):
         """Runs the stream in a place of its own. Raises what kept it from starting."""
         try:
             await self._begin(stream)
-            async with self._place():
-                async with self._in_time():
-                    arguments = await self._arguments(stream)
-                self._incoming.watch(lambda: stream.cancel(self._why_gone()))
-                with self._alive(stream), answering(self._context(stream)):
-                    return await self._work(stream, arguments)
+            with self._share():
+                turn = self._runtime.places.ask(self._deadline)
+                try:
+                    if not turn.done():
+                        await self._wait(turn)
+                    return await self._run_in_place(stream)
+                finally:
+                    self._runtime.places.give_back(turn)
         finally:
             self._incoming.close()
 
-    @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Holds a place, waiting for it in the queue."""
-        places = self._runtime.places
-        with self._share():
-            turn = places.ask(self._deadline)
-            try:
-                if not turn.done():
-                    await self._wait(turn)
-                yield
-            finally:
-                places.give_back(turn)
+    async def _run_in_place(self, stream: Stream) -> StreamError | None:
+        arguments = await self._in_time(self._arguments(stream))
+        self._incoming.watch(lambda: stream.cancel(self._why_gone()))
+        with self._alive(stream), answering(self._context(stream)):
+            return await self._work(stream, arguments)
 
     async def _wait(self, turn: Turn) -> None:
         """Waits in the queue. A client that leaves it gives up its turn at once."""
@@ -149,20 +146,17 @@ class Exchange(ABC):
         clock = self._runtime.clock
         since = clock()
         try:
-            async with self._in_time():
-                await turn
+            await self._in_time(turn)
         finally:
             self._runtime.metrics.queue_wait.observe(clock() - since)
 
-    @contextlib.asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        """Raises DeadlineExceeded when the block is not through at the deadline."""
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """What the work gives; raises DeadlineExceeded when it is not through at the deadline."""
         if self._deadline is None:
-            yield
-            return
+            return await work
         try:
             async with asyncio.timeout(self._deadline - self._runtime.clock()):
-                yield
+                return await work
         except TimeoutError:
             raise DeadlineExceeded from None
 

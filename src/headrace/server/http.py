@@ -7,7 +7,8 @@ is told in the stream where the format can say it and by a cut connection where 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from starlette.types import Receive
@@ -24,7 +25,6 @@ from headrace.services.endpoint import Origin
 from headrace.services.runtime import Runtime
 from headrace.streams.heartbeat import Heartbeat
 from headrace.streams.stream import Stream
-from headrace.wire.dialect import UNDECIDED
 
 STREAM_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
@@ -56,13 +56,8 @@ class HttpAnswer(Exchange):
         connection = self._request.connection
         return SlowReader() if connection is not None and connection.evicted else ClientGone()
 
-    @contextlib.contextmanager
-    def _alive(self, stream: Stream) -> Iterator[None]:
-        heartbeat = Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
-        try:
-            yield
-        finally:
-            heartbeat.stop()
+    def _alive(self, stream: Stream) -> Heartbeat:
+        return Heartbeat(stream.outlet, stream.heartbeat, self._runtime.settings.heartbeat)
 
     async def _tell(self, stream: Stream, error: StreamError | None) -> None:
         """Tells the ending, once, as the format and what was already sent allow."""
@@ -117,7 +112,7 @@ class HttpExchange(HttpAnswer):
         endpoint = route.endpoint
         self._manner = manner(request, route, runtime.settings)
         check_head(request, route, runtime.settings.max_body)
-        self._inbox = Inbox(receive, runtime.settings.body_timeout)
+        self._inbox = Inbox(receive, runtime.settings.body_timeout, request.connection)
         self._endpoint = endpoint
         self._key = key
         deadline = endpoint.timeouts.deadline(runtime.clock(), request.timeout)
@@ -130,24 +125,24 @@ class HttpExchange(HttpAnswer):
             ResponseAborted: the stream failed and only a cut connection can say so.
             asyncio.CancelledError: the server stops; the client was told `shutting_down`.
         """
-        await self._complete(self._runtime.open(self._endpoint, UNDECIDED, self._response, self._key))
+        await self._complete(self._runtime.open(self._endpoint, self._manner.decided, self._response, self._key))
 
     async def _begin(self, stream: Stream) -> None:
         pass
 
     async def _arguments(self, stream: Stream) -> Mapping[str, Any]:
         arguments, answer = await self._manner.read(self._inbox)
-        self._runtime.settle(stream, self._endpoint, answer, self._response)
-        self._response.prepare(answer.content_type, lambda: self._headers(stream))
+        if answer is not self._manner.decided:
+            self._runtime.settle(stream, self._endpoint, answer, self._response)
+        self._response.prepare(answer.content_type, partial(stream_headers, stream))
         return arguments
 
     async def _work(self, stream: Stream, arguments: Mapping[str, Any]) -> StreamError | None:
         return await self._runtime.run(stream, self._endpoint, arguments, self._deadline)
 
-    @staticmethod
-    def _headers(stream: Stream) -> Mapping[str, str]:
-        seconds = stream.first_item_seconds
-        timing = (
-            f"first_item;dur={seconds * 1000:.1f}" if seconds is not None else f"head;dur={stream.seconds * 1000:.1f}"
-        )
-        return {**STREAM_HEADERS, "headrace-stream-id": stream.id, "server-timing": timing}
+
+def stream_headers(stream: Stream) -> Mapping[str, str]:
+    """The headers of a stream's response, as of now; how long it took to the first item among them."""
+    seconds = stream.first_item_seconds
+    timing = f"first_item;dur={seconds * 1000:.1f}" if seconds is not None else f"head;dur={stream.seconds * 1000:.1f}"
+    return {**STREAM_HEADERS, "headrace-stream-id": stream.id, "server-timing": timing}

@@ -4,6 +4,8 @@ ASGI tells both through one `receive()`, so one reader must own it. Until `watch
 by whoever answers. From then on a task reads ahead, by a bounded amount, and calls back when the client is gone: only
 a `receive()` that is waiting notices a client that leaves while the server has nothing to write. Once started, the task
 reads to the end of the exchange: a `receive()` that is cancelled may lose the message that it was about to return.
+
+Where our own server has the whole body already, it is asked without `receive()`: that needs no timeout and no task.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from starlette.types import Receive
 
 from headrace.errors import BodyTooLarge, ClientGone, RequestTimeout
+from headrace.server.connection import Connection
 
 AHEAD = 64 * 1024
 """Bytes of the body that are read before anybody asks for them."""
@@ -30,18 +33,20 @@ class Inbox:
 
     Args:
         patience: seconds that a body may make no progress.
+        connection: where our own server has the exchange.
 
     `gone` is true from the moment the client left, and from `close` on.
     """
 
-    def __init__(self, receive: Receive, patience: float = 30.0) -> None:
+    def __init__(self, receive: Receive, patience: float = 30.0, connection: Connection | None = None) -> None:
         self._receive = receive
         self._patience = patience
+        self._connection = connection
         self._ahead: list[bytes] = []
         self._size = 0
         self._complete = False  # the whole body was received
-        self._moved = asyncio.Event()  # something arrived, or something was taken
         self._reader: asyncio.Task[None] | None = None
+        self._moved: asyncio.Event | None = None  # for the reader: something arrived, or something was taken
         self._on_gone: Callable[[], None] | None = None
         self.gone = False
 
@@ -84,15 +89,48 @@ class Inbox:
         self._on_gone = on_gone
         if self.gone:
             on_gone()
-        elif self._reader is None:
-            self._reader = asyncio.get_running_loop().create_task(self._read_ahead())
+        elif self._reader is None and not self._told_by_connection():
+            self._moved = asyncio.Event()
+            self._reader = asyncio.get_running_loop().create_task(self._read_ahead(self._moved))
 
     def close(self) -> None:
         """Reads no more and calls nobody back. Whoever still waits for the body gets ClientGone."""
         self.gone, self._on_gone = True, None
-        self._moved.set()
+        self._stir()
         if self._reader is not None:
             self._reader.cancel()
+            self._reader = None  # it has the exception that ends it, whose frames have this inbox
+
+    def _told_by_connection(self) -> bool:
+        """Whether the connection itself tells when the client leaves; the body is through then."""
+        if self._connection is None or not (self._complete or self._take()):
+            return False
+        return self._connection.call_when_gone(self._receive, self._leave)
+
+    def _leave(self) -> None:
+        self.gone = True
+        if self._on_gone is not None:
+            self._on_gone()
+
+    def _stir(self) -> None:
+        if self._moved is not None:
+            self._moved.set()
+
+    def _take(self) -> bool:
+        """Takes the body from the connection, where all of it is there."""
+        if self._connection is None or self._reader is not None:
+            return False
+        body = self._connection.take_body(self._receive)
+        if body is None:
+            return False
+        self._add(body, more=False)
+        return True
+
+    def _add(self, chunk: bytes, *, more: bool) -> None:
+        if chunk:
+            self._ahead.append(chunk)
+            self._size += len(chunk)
+        self._complete = not more
 
     async def _arrived(self) -> list[bytes]:
         """All that has arrived and was not taken, waiting for the first of it; nothing at the end of the body."""
@@ -101,17 +139,19 @@ class Inbox:
                 return []
             if self.gone:
                 raise ClientGone
+            if self._take():
+                continue
             try:
                 async with asyncio.timeout(self._patience):
                     await self._news()
             except TimeoutError:
                 raise RequestTimeout(f"nothing of the body came for {self._patience:g} s") from None
         arrived, self._ahead, self._size = self._ahead, [], 0
-        self._moved.set()
+        self._stir()
         return arrived
 
     async def _news(self) -> None:
-        if self._reader is None:
+        if self._moved is None:
             await self._read()
         else:
             self._moved.clear()
@@ -126,18 +166,15 @@ class Inbox:
         if message["type"] != "http.request" or self._complete:
             self.gone = True  # after the whole body, only a disconnect can come
             return
-        if chunk := message.get("body", b""):
-            self._ahead.append(chunk)
-            self._size += len(chunk)
-        self._complete = not message.get("more_body", False)
+        self._add(message.get("body", b""), more=message.get("more_body", False))
 
-    async def _read_ahead(self) -> None:
+    async def _read_ahead(self, moved: asyncio.Event) -> None:
         while not self.gone:
             if self._size >= AHEAD and not self._complete:
-                self._moved.clear()
-                await self._moved.wait()
+                moved.clear()
+                await moved.wait()
             else:
                 await self._read()
-                self._moved.set()
+                moved.set()
         if self._on_gone is not None:
             self._on_gone()

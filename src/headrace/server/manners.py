@@ -11,12 +11,18 @@ from headrace.server.inbox import Inbox
 from headrace.server.request import HttpRequest
 from headrace.server.routes import Route
 from headrace.wire.checked import checked
-from headrace.wire.dialect import Answer, Dialect
+from headrace.wire.dialect import UNDECIDED, Answer, Dialect
 from headrace.wire.formats import choose
 
 
 class Manner(Protocol):
-    """One request's."""
+    """One request's.
+
+    Attributes:
+        decided: how it is answered, as far as the head alone says; `UNDECIDED` where the arguments will.
+    """
+
+    decided: Answer
 
     async def read(self, inbox: Inbox) -> tuple[Mapping[str, Any], Answer]:
         """The method's arguments, and how they are answered.
@@ -34,9 +40,8 @@ class OwnFormats:
     def __init__(self, request: HttpRequest, route: Route, settings: Settings) -> None:
         """Raises NotAcceptable."""
         endpoint = route.endpoint
-        self._choice = choose(
-            request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type
-        )
+        choice = choose(request.accept, endpoint.types, unary=not endpoint.streams, media_type=endpoint.media_type)
+        self.decided = choice.answer()
         self._request = request
         self._route = route
         self._settings = settings
@@ -44,11 +49,13 @@ class OwnFormats:
     async def read(self, inbox: Inbox) -> tuple[Mapping[str, Any], Answer]:
         """See `Manner.read`."""
         arguments = await read_arguments(self._request, self._route, inbox, self._settings.max_body)
-        return arguments, self._choice.answer()
+        return arguments, self.decided
 
 
 class OfDialect:
     """What is asked for says how it is answered."""
+
+    decided = UNDECIDED
 
     def __init__(self, dialect: Dialect, request: HttpRequest, route: Route, settings: Settings) -> None:
         self._dialect = dialect

@@ -14,14 +14,11 @@ class Progress:
     Args:
         transport: of the connection.
         seconds: how long it may take nothing.
-        on_stalled: called once, when it took nothing for that long.
     """
 
-    def __init__(self, transport: asyncio.Transport, seconds: float, on_stalled: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
         self._transport = transport
         self._seconds = seconds
-        self._on_stalled = on_stalled
-        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._outstanding = 0
         self._moved_at = 0.0
@@ -31,12 +28,13 @@ class Progress:
         """Between `start` and `stop`."""
         return self._timer is not None
 
-    def start(self) -> None:
-        """From now on the peer must show progress."""
+    def start(self, on_stalled: Callable[[], None]) -> None:
+        """From now on the peer must show progress; `on_stalled` is called once, when it took nothing for too long."""
         self.stop()
         self._outstanding = unacknowledged(self._transport)
-        self._moved_at = self._loop.time()
-        self._timer = self._loop.call_later(self._seconds / 4, self._look)
+        loop = asyncio.get_running_loop()
+        self._moved_at = loop.time()
+        self._timer = loop.call_later(self._seconds / 4, self._look, on_stalled)
 
     def stop(self) -> None:
         """It has caught up, or is gone."""
@@ -44,14 +42,15 @@ class Progress:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
+    def _look(self, on_stalled: Callable[[], None]) -> None:
         """Progress is what the peer has acknowledged, not what it has left: a slow and steady reader stays."""
-        outstanding, now = unacknowledged(self._transport), self._loop.time()
+        loop = asyncio.get_running_loop()
+        outstanding, now = unacknowledged(self._transport), loop.time()
         if outstanding < self._outstanding:
             self._moved_at = now
         elif now - self._moved_at >= self._seconds:
             self._timer = None
-            self._on_stalled()
+            on_stalled()
             return
         self._outstanding = outstanding
-        self._timer = self._loop.call_later(self._seconds / 4, self._look)
+        self._timer = loop.call_later(self._seconds / 4, self._look, on_stalled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
+import weakref
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
@@ -39,7 +40,8 @@ class HttpRequest:
         self._query: bytes = scope.get("query_string", b"")
         self._scheme: str = scope.get("scheme", "http")
         self._server: tuple[str, int | None] | None = scope.get("server")
-        self.connection: Connection | None = scope.get(CONNECTION)
+        connection: weakref.ref[Connection] | None = scope.get(CONNECTION)
+        self.connection = None if connection is None else connection()
         self.websocket: WebSocketConnection | None = scope.get(WEBSOCKET)
         self.subprotocols: Sequence[str] = scope.get("subprotocols", ())
         given = self.headers.get("x-request-id", "")

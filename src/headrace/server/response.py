@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.types import Message, Send
@@ -48,13 +49,21 @@ class Response:
         send: the ASGI exchange's.
         request_id: for the head.
         write_part: see `Connection.part_writer`.
+        bundled: see `Connection.bundler`.
 
     `status` is None until the head is sent. `dialect` tells the errors where there is one.
     """
 
-    def __init__(self, send: Send, request_id: str, write_part: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(
+        self,
+        send: Send,
+        request_id: str,
+        write_part: Callable[[bytes], bool] | None = None,
+        bundled: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self._send = send
         self._write_part = write_part
+        self._bundled = bundled
         self._request_id = request_id
         self._content_type = ""
         self._headers: Callable[[], Mapping[str, str]] = dict
@@ -75,15 +84,11 @@ class Response:
 
     async def write(self, records: list[bytes]) -> None:
         """See `Sink.write`."""
-        await self._start()
-        if body := b"".join(records):
-            await self._message({"type": "http.response.body", "body": body, "more_body": True})
+        await self._send_body(b"".join(records), more=True)
 
     async def finish(self, records: list[bytes]) -> None:
         """See `Sink.finish`."""
-        body = b"".join(records)
-        await self._start(length=len(body))
-        await self._message({"type": "http.response.body", "body": body, "more_body": False})
+        await self._send_body(b"".join(records), more=False)
 
     async def pass_on(self, message: Message) -> None:
         """Sends a message that somebody else has made."""
@@ -94,8 +99,7 @@ class Response:
     async def document(self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = {}) -> None:
         """A whole response at once."""
         self.prepare(content_type, lambda: headers)
-        await self._start(status, len(body))
-        await self._message({"type": "http.response.body", "body": body, "more_body": False})
+        await self._send_body(body, more=False, status=status)
 
     async def empty(self) -> None:
         """Done, and nothing to say: 204, which has neither a body nor the headers of one."""
@@ -133,11 +137,23 @@ class Response:
             async with asyncio.timeout(CUT_GRACE):
                 await self._send({"type": "http.response.aborted"})
 
-    async def _start(self, status: int = 200, length: int | None = None) -> None:
+    async def _send_body(self, body: bytes, *, more: bool, status: int = 200) -> None:
+        """A part of the body; the head comes before the first one, in the same write where that can be."""
         if self.status is not None:
+            await self._part(body, more=more)
             return
+        with self._bundled():
+            await self._start(status, None if more else len(body))
+            await self._part(body, more=more)
+
+    async def _part(self, body: bytes, *, more: bool) -> None:
+        if body or not more:
+            await self._message({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _start(self, status: int, length: int | None) -> None:
         self.status = status
         headers = {"content-type": self._content_type, "x-request-id": self._request_id, **self._headers()}
+        self._headers = dict  # they are asked once, and hold the stream, which holds this response
         if length is not None:
             headers["content-length"] = str(length)
         await self._head(status, headers)

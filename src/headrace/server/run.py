@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -24,6 +25,7 @@ from headrace.server.app import Application
 from headrace.server.connection import Bounds, bounded
 from headrace.server.log import JsonFormatter, TextFormatter
 from headrace.server.response import ResponseAborted
+from headrace.server.transport import set_peer_timeout
 from headrace.server.watchdog import Watchdog
 from headrace.server.websocket_connection import bounded_websocket
 
@@ -105,6 +107,13 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
         SetupError: the service could not be started; nothing was served.
     """
     settings = application.settings
+    set_peer_timeout(listener, settings.peer_timeout)
+    with _imports_uncollected():
+        return await _serve(application, listener, on_ready)
+
+
+async def _serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    settings = application.settings
     async with application.runtime:
         config = uvicorn.Config(
             application,
@@ -113,7 +122,6 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
                 Bounds(
                     head_time=settings.head_timeout,
                     write_time=settings.write_timeout,
-                    peer_time=settings.peer_timeout,
                 )
             ),
             ws=bounded_websocket(settings.write_timeout),
@@ -133,6 +141,18 @@ async def serve(application: Application, listener: socket.socket, on_ready: Cal
             application.runtime.metrics.loop_lag.set_function(lambda: watchdog.lag)
             await server.serve([listener])
     return EXIT_STOPPED if server.interrupted else EXIT_OK
+
+
+@contextlib.contextmanager
+def _imports_uncollected() -> Iterator[None]:
+    """Keeps the garbage collector off what is there now, the imported code: with many streams open it would go through
+    all of it over and over. The service starts inside the block, so a model that it lets go is collected.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def run(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> int:

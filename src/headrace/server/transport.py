@@ -1,4 +1,4 @@
-"""What asyncio's transports do not offer: how much the peer has not acknowledged, its timeout, and a reset."""
+"""What asyncio does not offer of a socket: the peer's timeout, how much it has not acknowledged, and a reset."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import sys
 import termios
 
 
-def set_peer_timeout(transport: asyncio.Transport, seconds: float) -> None:
-    """Ends the connection when the peer answers nothing for that long, with data under way or without (RFC 5482)."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+def set_peer_timeout(listener: socket.socket, seconds: float) -> None:
+    """Ends a connection when its peer answers nothing for that long, with data under way or without (RFC 5482).
+
+    The options stand on the listening socket: those that it accepts are copies of it, so a connection pays nothing.
+    """
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
         quarter = max(1, round(seconds / 4))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, quarter)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, quarter)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, quarter)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, quarter)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:

@@ -176,8 +176,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """The peer has not read for a while: from now on it must show progress."""
         super().pause_writing()
         if self._reader is None:
-            self._reader = Progress(self.transport, self.write_time, self._evict)
-        self._reader.start()
+            self._reader = Progress(self.transport, self.write_time)
+        self._reader.start(self._evict)
 
     def resume_writing(self) -> None:
         """The peer has caught up."""

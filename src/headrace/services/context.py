@@ -13,9 +13,9 @@ It is there in endpoints, in whatever they call, and in the worker threads of sy
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,14 +52,26 @@ class NoRequest(HeadraceError):
     """`context` was read where no request is being answered."""
 
 
-@contextmanager
-def answering(request: Request) -> Iterator[None]:
+def answering(request: Request) -> AbstractContextManager[None]:
     """Makes `request` the current one inside the block."""
-    token = _current.set(request)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Answering(request)
+
+
+class _Answering(AbstractContextManager[None]):
+    """Not a generator: every request enters one."""
+
+    __slots__ = ("_request", "_token")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._token: Token[Request] | None = None
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._token is not None, "the block was entered"
+        _current.reset(self._token)
 
 
 class Context:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from headrace.batching.surroundings import Surroundings, surrounded
+from headrace.batching.surroundings import SURROUNDINGS, Surroundings, surrounded
 from headrace.config import Settings
 from headrace.errors import Overloaded, RequestError, ShuttingDown, StreamError
-from headrace.metrics import Metrics, end_label
+from headrace.metrics import Metrics, StreamMetrics, end_label
 from headrace.services.call import AnswerCall, Run, StreamCall
 from headrace.services.caller import Caller
 from headrace.services.context import Request, answering, current
@@ -220,17 +220,18 @@ class Runtime:
     ) -> StreamError | None:
         """Runs a stream whose code is given; otherwise as `run`."""
         self.live[stream.id] = stream
-        live = self.metrics.live.labels(origin.label)
-        live.inc()
+        metrics = self.metrics.of(origin.label)
+        metrics.live.inc()
         deadlines = Deadlines(stream, origin.timeouts, deadline, self.clock)
+        outside = SURROUNDINGS.set(self._surroundings)
         try:
-            with surrounded(self._surroundings):
-                return await stream.run(drive)
+            return await stream.run(drive)
         finally:
+            SURROUNDINGS.reset(outside)
             deadlines.stop()
             del self.live[stream.id]
-            live.dec()
-            self._measure(stream, origin.label)
+            metrics.live.dec()
+            self._measure(stream, metrics)
 
     def _call(
         self, replica: Replica, endpoint: EndpointDefinition, arguments: Mapping[str, Any], place: str
@@ -267,25 +268,25 @@ class Runtime:
     def _new_stream(
         self, origin: Origin, encoder: Encoder, outlet: Outlet, key: str, *, called: bool = False
     ) -> Stream:
-        self.metrics.started.labels(origin.label).inc()
+        self.metrics.of(origin.label).started.inc()
         recorder = Recorder(encoder, origin.types.order(), self.clock)
         return Stream(new_stream_id(), origin.label, recorder, outlet, self.clock, key=key, called=called)
 
-    def _measure(self, stream: Stream, label: str) -> None:
+    def _measure(self, stream: Stream, metrics: StreamMetrics) -> None:
         """What is measured once per stream, at its end."""
-        self.metrics.items.labels(label).inc(stream.items)
+        metrics.items.inc(stream.items)
         if stream.first_item_seconds is not None:
-            self.metrics.first_item.labels(label).observe(stream.first_item_seconds)
+            metrics.first_item.observe(stream.first_item_seconds)
         if stream.outlet.largest_gap is not None:
-            self.metrics.item_gap.labels(label).observe(stream.outlet.largest_gap)
+            self.metrics.item_gap.labels(stream.endpoint).observe(stream.outlet.largest_gap)
         if stream.stop_seconds is not None:
-            self.metrics.cancel_latency.labels(label).observe(stream.stop_seconds)
+            self.metrics.cancel_latency.labels(stream.endpoint).observe(stream.stop_seconds)
         if stream.abandoned:
-            self.metrics.uncancellable.labels(label).inc()
+            self.metrics.uncancellable.labels(stream.endpoint).inc()
 
     def count(self, origin: Origin, error: StreamError | None) -> None:
         """Counts how a stream ended; None: complete. Called once for every stream that was made."""
-        self.metrics.ended.labels(origin.label, end_label(error)).inc()
+        self.metrics.of(origin.label).ended(end_label(error)).inc()
         if isinstance(error, (RequestError, Overloaded)):
             self.metrics.rejected.labels(error.code).inc()
 

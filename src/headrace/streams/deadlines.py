@@ -45,7 +45,7 @@ class Timeouts:
 
 
 class Deadlines:
-    """Stops a stream that is late, until stopped itself.
+    """Stops a stream that is late, until stopped itself. Costs nothing where there is no bound.
 
     Args:
         stream: about to run.
@@ -61,11 +61,13 @@ class Deadlines:
         self._timeouts = timeouts
         self._deadline = math.inf if deadline is None else deadline
         self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
         watched = [each for each in (timeouts.first_item, timeouts.item) if each is not None]
+        if not watched and deadline is None:
+            return
         self._step = max(min(watched, default=math.inf) / LOOKS, SHORTEST)
         self._items = 0
         self._since = clock()  # when it was last seen not to be silent
-        self._timer: asyncio.TimerHandle | None = None
         self._look()
 
     def stop(self) -> None:

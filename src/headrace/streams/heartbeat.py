@@ -12,7 +12,9 @@ from headrace.streams.outlet import Outlet
 
 
 class Heartbeat:
-    """Beats on an outlet after `interval` seconds without a write, until stopped."""
+    """Beats on an outlet after `interval` seconds without a write, from here to the end of the block."""
+
+    __slots__ = ("_interval", "_loop", "_outlet", "_record", "_timer")
 
     def __init__(self, outlet: Outlet, record: bytes, interval: float) -> None:
         self._outlet = outlet
@@ -30,6 +32,12 @@ class Heartbeat:
             self._outlet.beat(self._record)
             left = self._interval
         self._timer = self._loop.call_later(left, self._look)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """No further beat."""

@@ -17,8 +17,10 @@ from collections.abc import Awaitable, Callable
 from headrace.errors import ClientGone
 from headrace.streams.outlet import HIGH_WATER, THROUGH, Sink
 
-NARROW, WIDE = 0.000_25, 0.010
-"""Bounds of the window, in seconds: as narrow as timers allow on an idle loop, and never a delay that a reader sees."""
+NARROW, WIDE, WIDEST = 0.000_25, 0.010, 0.050
+"""Bounds of the window, in seconds. It is as narrow as timers allow on an idle loop. A busy one joins what eight of its
+rounds bring, up to a delay that no reader sees; where one round takes that long, it joins two.
+"""
 
 
 class Window:
@@ -34,7 +36,7 @@ class Window:
         self._loop = asyncio.get_running_loop()
         self._open: list[JoiningOutlet] = []
         self._due = 0.0
-        self._marked = False
+        self._marked: float | None = None
         self.turns = 0
         self.width = NARROW
         self.time = self._loop.time
@@ -49,20 +51,24 @@ class Window:
             self._loop.call_later(self.width, self._close)
         self._open.append(outlet)
 
-    def mark(self) -> int:
+    def mark(self, now: float) -> int:
         """What `turns` is until the loop has run."""
-        if not self._marked:
-            self._marked = True
+        if self._marked is None:
+            self._marked = now
             self._loop.call_soon(self._turned)
         return self.turns
 
     def _turned(self) -> None:
-        self._marked = False
+        since, self._marked = self._marked, None
         self.turns += 1
+        self._adapt(0.0 if since is None else self.time() - since)
+
+    def _adapt(self, late: float) -> None:
+        """The loop did that much later what it could have done at once: that is how long it takes to come round."""
+        self.width = max(min(8 * late, WIDE), min(2 * late, WIDEST), self.width / 2, NARROW)
 
     def _close(self) -> None:
-        late = self.time() - self._due
-        self.width = min(max(2 * late, self.width / 2, NARROW), WIDE)
+        self._adapt(self.time() - self._due)
         outlets, self._open = self._open, []
         for outlet in outlets:
             outlet.let_go()
@@ -159,8 +165,8 @@ class JoiningOutlet:
             now = window.time()
             # An item that took its time may have blocked the loop meanwhile, and then it is not written in place.
             if window.turns != self._turn and now - self._rested_at >= window.width and not self.writing:
-                self._turn = window.mark()
-                return THROUGH if self._try_write(now) else self.flush()
+                self._turn = window.mark(now)
+                return THROUGH if self._try_write(now) else self._flush_lead()
             self._await_window()
         self._gathered += size
         return None if self._gathered < HIGH_WATER else self._flush_full()
@@ -168,6 +174,11 @@ class JoiningOutlet:
     def _await_window(self) -> None:
         self._due = True
         self._window.open(self)
+
+    async def _flush_lead(self) -> None:
+        await self.flush()
+        if self._window.turns != self._turn:  # the peer was waited for; whoever stopped the stream meanwhile comes first
+            await asyncio.sleep(0)
 
     async def _flush_full(self) -> None:
         await self.flush()

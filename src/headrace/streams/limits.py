@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -35,7 +35,7 @@ class Places:
         self._limit = running
         self._waiting_limit = waiting
         self._clock = clock
-        self._queue: deque[Turn] = deque()
+        self._queue: OrderedDict[Turn, None] = OrderedDict()  # whoever leaves it may stand anywhere
         self._deadlines: dict[Turn, float] = {}  # of those that wait
         self._since: dict[Turn, float] = {}  # when those that hold a place got it
         self._held: float | None = None  # seconds that a place is held, on average
@@ -66,7 +66,7 @@ class Places:
             self.running += 1
             self._grant(turn)
         else:
-            self._queue.append(turn)
+            self._queue[turn] = None
             if deadline is not None:
                 self._deadlines[turn] = deadline
         return turn
@@ -80,8 +80,7 @@ class Places:
             self._pass_on()
             return
         self._deadlines.pop(turn, None)
-        if turn in self._queue:
-            self._queue.remove(turn)
+        self._queue.pop(turn, None)
 
     def _grant(self, turn: Turn) -> None:
         self._deadlines.pop(turn, None)
@@ -90,7 +89,7 @@ class Places:
 
     def _pass_on(self) -> None:
         while self._queue:
-            turn = self._queue.popleft()
+            turn, _ = self._queue.popitem(last=False)
             if not turn.done():
                 self._grant(turn)
                 return
@@ -100,11 +99,11 @@ class Places:
         """Takes those out of the queue who cannot make it, as far as one can say."""
         if self._held is None or not self._deadlines:
             return
-        now, staying = self._clock(), deque[Turn]()
-        for turn in self._queue:
-            until = now + self._held * (len(staying) + 1) / self._limit
+        now, staying = self._clock(), 0
+        for turn in tuple(self._queue):
+            until = now + self._held * (staying + 1) / self._limit
             if not turn.done() and until > self._deadlines.get(turn, until):
                 turn.set_exception(DeadlineExceeded("the deadline cannot be met from this place in the queue"))
+                del self._queue[turn]
             else:
-                staying.append(turn)
-        self._queue = staying
+                staying += 1

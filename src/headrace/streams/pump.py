@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, TypeAlias
 
 from headrace.errors import StreamError
 from headrace.streams.closing import AsyncClosing, Closing
@@ -25,15 +25,10 @@ TURN_SECONDS = 0.010
 
 Take: TypeAlias = Callable[[Any], Awaitable[None] | None]
 
-
-@runtime_checkable
-class Pourable(Protocol):
-    """An async iterator that can give its items away in place, so that no task is woken for each of them."""
-
-    async def pour(self, take: Take) -> None:
-        """Gives every item to `take`, whose result, if any, is awaited before the next; returns after the last."""
-        ...
-
+Pour: TypeAlias = Callable[[Take], Awaitable[None]]
+"""A method that an async iterator may have, `pour`: gives every item to a function in place, so that no task is woken
+for each of them, awaits what it returns, if anything, before the next, and returns after the last.
+"""
 
 Drive: TypeAlias = Callable[[Recorder, Outlet], Awaitable[None]]
 """Runs the user's code to its end, into the outlet. Raises what it raised; has closed it in every case."""
@@ -46,8 +41,9 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
         record, put, clock = recorder.record, outlet.put, time.monotonic
         source = _started(make())
         async with AsyncClosing(source):
-            if isinstance(source, Pourable):
-                await source.pour(_taking(recorder, outlet, source))
+            pour: Pour | None = getattr(source, "pour", None)
+            if pour is not None:
+                await pour(_taking(recorder, outlet, source))
                 _complete(recorder, source)
                 return
             count, since = 0, clock()
@@ -59,7 +55,8 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
                 waiting = put(made)
                 count += 1
                 if waiting is not None:
-                    await waiting
+                    if waiting is not THROUGH:
+                        await waiting
                     count, since = 0, clock()
                 elif count >= TURN_ITEMS or clock() - since >= TURN_SECONDS:
                     await outlet.flush()
@@ -119,9 +116,11 @@ def drive_call(call: Callable[[], Awaitable[Any]]) -> Drive:
 
 
 def _started(made: Any) -> AsyncIterator[Any]:
-    if not isinstance(made, AsyncIterable):  # of a method that returns one
-        raise TypeError(f"a stream was promised, and {type(made).__qualname__} returned: return an async iterator")
-    return aiter(made)
+    try:
+        return aiter(made)
+    except TypeError as error:  # a method that returns a stream has returned something else
+        what = type(made).__qualname__
+        raise TypeError(f"a stream was promised, and {what} returned: return an async iterator") from error
 
 
 def _taking(recorder: Recorder, outlet: Outlet, source: Any) -> Take:

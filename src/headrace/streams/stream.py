@@ -79,7 +79,7 @@ class Stream:
         self.clock = clock
         self._recorder = recorder
         self._started_at = clock()
-        self._news: asyncio.Event | None = None  # while it runs: the user's code is through, or somebody stopped it
+        self._news: asyncio.Future[None] | None = None  # while it runs: the code is through, or somebody stopped it
         self._cause: StreamError | None = None
         self._cancelled_at = 0.0  # by the clock
         self._end_record: Any = None  # made before it is known that the stream ends with it
@@ -133,8 +133,11 @@ class Stream:
         self._cancelled_at = self.clock()
         self._recorder.stop()
         self.children.cancel(self._cause)
-        if self._news is not None:
-            self._news.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def settle(self, encoder: Encoder, outlet: Outlet) -> None:
         """Takes another encoding and outlet than it was made with; comes before `run`, and nothing was written."""
@@ -150,15 +153,16 @@ class Stream:
                 `shutting_down` unless something else had stopped it before.
         """
         assert self._news is None, "a stream runs once"
-        news = self._news = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._news = loop.create_future()
         error: StreamError | None = None
         interrupted: asyncio.CancelledError | None = None  # the first one is raised again: anyio knows its own by text
         if self._cause is None:
             self.outlet.on_failure = self._write_failed
-            code = asyncio.get_running_loop().create_task(_outcome(drive, self._recorder, self.outlet))
-            code.add_done_callback(lambda _: news.set())
+            code = loop.create_task(_outcome(drive, self._recorder, self.outlet, self._news))
+            code.add_done_callback(lambda _: self._wake())  # where it was cancelled before it began
             try:
-                await news.wait()
+                await self._news
             except asyncio.CancelledError as raised:
                 interrupted = raised
                 self.cancel(ShuttingDown())
@@ -280,12 +284,19 @@ class Stream:
         )
 
 
-async def _outcome(drive: Drive, recorder: Recorder, outlet: Outlet) -> BaseException | None:
+async def _outcome(
+    drive: Drive, recorder: Recorder, outlet: Outlet, news: asyncio.Future[None]
+) -> BaseException | None:
     """Runs the user's code and returns what it raised, SystemExit and KeyboardInterrupt too: they end this stream and
     nothing else. Knows nothing of the stream, so that the frames of a traceback do not keep it alive.
+
+    `news` is set in its last step: a callback of its task would wake the owner a turn of the loop later.
     """
     try:
         await drive(recorder, outlet)
     except BaseException as raised:
         return raised
+    finally:
+        if not news.done():
+            news.set_result(None)
     return None

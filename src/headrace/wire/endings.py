@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from headrace.errors import WireError
 from headrace.wire.events import End, Failure
 from headrace.wire.json_line import read_json, write_line
@@ -20,7 +22,7 @@ def end_json(end: End) -> bytes:
         members["first_item_ms"] = round(end.first_item_ms, 3)
     if end.duration_ms is not None:
         members["duration_ms"] = round(end.duration_ms, 3)
-    return write_line(members)
+    return to_json(members)  # numbers alone: there is no line end to escape
 
 
 def failure_json(failure: Failure) -> bytes:

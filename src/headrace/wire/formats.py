@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from headrace.errors import NotAcceptable
@@ -81,6 +82,11 @@ def choose(accept: str | None, types: StreamTypes, *, unary: bool = False, media
     Raises:
         NotAcceptable: nothing that the client accepts is available; the error names what is.
     """
+    return _choose(accept, types, unary, media_type)
+
+
+@lru_cache(maxsize=512)  # most requests of a server are alike
+def _choose(accept: str | None, types: StreamTypes, unary: bool, media_type: str | None) -> Choice:
     ranges = parse_accept(accept)
     offers = list(_offers(types, unary, media_type))
     best: tuple[tuple[float, int], _Offer] | None = None
