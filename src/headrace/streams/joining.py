@@ -177,7 +177,7 @@ class JoiningOutlet:
 
     async def _flush_lead(self) -> None:
         await self.flush()
-        if self._window.turns != self._turn:  # the peer was waited for; whoever stopped the stream meanwhile comes first
+        if self._window.turns != self._turn:  # it was waited for; whoever stopped the stream meanwhile comes first
             await asyncio.sleep(0)
 
     async def _flush_full(self) -> None:
