@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.bars import bars
+from bench.bars import Panel, picture
 from bench.batching import write
 from bench.peers.process import REPOSITORY, cpu_seconds, memory, prepare, running, version
 from bench.peers.table import PEERS, WORKLOADS, Peer, Workload
@@ -143,6 +143,33 @@ def _memory(held: dict[str, list[float]]) -> str:
     return f"{head}| among {SILENT_STREAMS:,} | {' | '.join(cells)} |\n"
 
 
+def panels(found: dict[str, dict[str, Measured]], held: dict[str, list[float]]) -> list[Panel]:
+    """What the picture shows."""
+
+    def medians(what: str, factor: float, *workloads: str) -> dict[str, dict[str, float]]:
+        return {
+            workload: {name: factor * statistics.median(getattr(each, what)) for name, each in found[workload].items()}
+            for workload in workloads
+        }
+
+    kilobytes = {f"among {SILENT_STREAMS:,}": {name: statistics.median(each) / 1000 for name, each in held.items()}}
+    return [
+        Panel("CPU per item", "µs", medians("us", 1, *found)),
+        Panel("first item of one request", "ms", medians("first", 1000, "one item")),
+        Panel("delivery of a paced item", "ms", medians("delay", 1000, "paced/200")),
+        Panel("memory of an open stream that is silent", "kB", kilobytes),
+    ]
+
+
+def told(where: dict[str, Any]) -> str:
+    """The machine and the versions, as a sentence."""
+    versions = ", ".join(f"{name} {each}" for name, each in where["versions"].items() if each)
+    return (
+        f"\nMade at commit {where['commit']} on {where['cores']} cores, Linux {where['kernel']}, "
+        f"Python {where['python']}: {versions}.\n"
+    )
+
+
 def compiled(folder: Path) -> Path:
     """The client."""
     program = folder / "reader"
@@ -194,10 +221,8 @@ def main() -> None:
         where = machine(peers)
         raw = {workload: {name: asdict(each) for name, each in found[workload].items()} for workload in found}
         RAW.write_text(json.dumps({"machine": where, "workloads": raw, "silent": held}, indent=1) + "\n")
-        PICTURE.write_text(
-            bars({workload: {n: statistics.median(m.us) for n, m in each.items()} for workload, each in found.items()})
-        )
-        write(PAGE, BEGIN, END, text)
+        PICTURE.write_text(picture(panels(found, held)))
+        write(PAGE, BEGIN, END, text + told(where))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def running(peer: Peer) -> Iterator[tuple[int, int]]:
         port = probe.getsockname()[1]
     places = {"PORT": str(port), PYTHON: str(peer.python)}
     command = [places.get(each, each) for each in peer.command]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "HEADRACE_LOG_LEVEL": "warning"}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,

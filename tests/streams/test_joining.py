@@ -1,11 +1,12 @@
 import asyncio
+import weakref
 from typing import Any
 
 import pytest
 
 from headrace.errors import ClientGone
 from headrace.streams.holding import HoldingOutlet
-from headrace.streams.joining import NARROW, WIDE, JoiningOutlet, Window
+from headrace.streams.joining import NARROW, WIDE, WIDEST, JoiningOutlet, Window
 from headrace.streams.outlet import HIGH_WATER
 
 
@@ -444,11 +445,95 @@ def test_a_peer_that_does_not_read_keeps_no_timer_going(jump: Any, new_peer: Any
 
 def test_the_outlet_of_an_ended_stream_is_let_go(jump: Any, new_peer: Any) -> None:
     async def main() -> None:
-        window = Window()
-        outlet = JoiningOutlet(new_peer(), window)
+        window, peer = Window(), new_peer()
+        outlet = JoiningOutlet(peer, window)
         await take(outlet, b"a", b"b")
         await outlet.finish(b".")
         await asyncio.sleep(3 * WIDE)
-        assert not outlet.let_go()
+        kept = weakref.ref(peer)
+        del outlet, peer
+        assert kept() is None
+        assert window.width
+
+    jump(main)
+
+
+def test_an_item_now_and_then_needs_no_timer(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        peer = new_peer()
+        outlet = JoiningOutlet(peer, Window())
+        await take(outlet, b"a")
+        for item in (b"b", b"c", b"d"):
+            await asyncio.sleep(1)
+            await take(outlet, item)
+        assert peer.writes == [b"a", b"b", b"c", b"d"]
+        assert loop.jumps == 3
+
+    jump(main)
+
+
+async def turn() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("late", "width"), [(0.0, NARROW), (0.001, 0.008), (0.004, WIDE), (0.02, 0.04), (1.0, WIDEST)])
+def test_the_window_is_as_wide_as_the_loop_is_slow_to_come_round(jump: Any, late: float, width: float) -> None:
+    async def main() -> None:
+        window = Window()
+        window.mark(window.time() - late)
+        await turn()
+        assert window.width == pytest.approx(width)
+
+    jump(main)
+
+
+def test_the_window_narrows_when_the_loop_is_quick_again(jump: Any) -> None:
+    async def main() -> None:
+        window = Window()
+        window.mark(window.time() - 1.0)
+        await turn()
+        widths = [window.width]
+        while window.width > NARROW:
+            window.mark(window.time())
+            await turn()
+            widths.append(window.width)
+        assert widths == pytest.approx([*(WIDEST / 2**n for n in range(8)), NARROW])
+
+    jump(main)
+
+
+async def test_a_window_that_closes_late_is_wider_the_next_time(new_peer: Any) -> None:
+    window, peer = Window(), new_peer()
+    JoiningOutlet(peer, window).beat(b"~")
+    until = window.time() + 0.005
+    while window.time() < until:
+        pass
+    async with asyncio.timeout(5):
+        await peer.entered.wait()
+    assert WIDE <= window.width <= WIDEST
+
+
+def test_after_a_rest_the_window_is_narrow(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        window, peer = Window(), new_peer()
+        window.mark(window.time() - 1.0)
+        await turn()
+        await asyncio.sleep(1)
+        await take(JoiningOutlet(peer, window), b"a", b"b")
+        await asyncio.sleep(2 * NARROW)
+        assert peer.writes == [b"a", b"b"]
+
+    jump(main)
+
+
+def test_a_loop_has_not_turned_before_it_ran(jump: Any) -> None:
+    async def main() -> None:
+        window = Window()
+        before = window.mark(window.time())
+        assert window.mark(window.time()) == window.turns == before
+        await turn()
+        assert window.turns == before + 1
 
     jump(main)

@@ -50,6 +50,28 @@ async def test_every_item_arrives_once_and_in_order(kind: str, recorder: Recorde
     assert recorder.items == 1000
 
 
+async def test_who_stops_a_generator_that_waits_for_its_peer_comes_before_the_next_item(
+    recorder: Recorder, new_peer: Any
+) -> None:
+    made = 0
+
+    async def generate() -> AsyncIterator[str]:
+        nonlocal made
+        while True:
+            made += 1
+            yield "a"
+
+    peer = new_peer()
+    peer.block()
+    driving = asyncio.create_task(drive_async(generate)(recorder, JoiningOutlet(peer, Window())))
+    await peer.entered.wait()
+    peer.release()
+    asyncio.get_running_loop().call_soon(driving.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await driving
+    assert made == 1
+
+
 class Source:
     """An async iterator that gives its items away in place."""
 
