@@ -10,7 +10,7 @@ from headrace.errors import AnswerTooLarge, Cancelled, ClientGone, InvalidItem, 
 from headrace.streams.holding import HoldingOutlet
 from headrace.streams.joining import JoiningOutlet, Window
 from headrace.streams.outlet import Outlet
-from headrace.streams.pump import Drive, drive_async, drive_call, drive_sync
+from headrace.streams.pump import Drive, Pourable, drive_async, drive_call, drive_sync
 from headrace.streams.recorder import Recorder
 from headrace.streams.threads import Threads
 from headrace.wire.events import Footer, Order
@@ -72,7 +72,7 @@ async def test_who_stops_a_generator_that_waits_for_its_peer_comes_before_the_ne
     assert made == 1
 
 
-class Source:
+class Source(Pourable):
     """An async iterator that gives its items away in place."""
 
     def __init__(self, *items: Any) -> None:

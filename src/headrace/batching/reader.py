@@ -13,12 +13,13 @@ from typing import Any, Generic, TypeVar
 
 from headrace.batching.mailbox import AHEAD, Mailbox
 from headrace.batching.pouring import Pouring
+from headrace.streams.pump import Pourable
 
 I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
 
 
-class Reader(Generic[I]):
+class Reader(Pourable, Generic[I]):
     """The items of one call: `async for item in model.decode(prompt)`.
 
     The call waits for its place from the moment it is made, read or not. Its failure is raised after the items that

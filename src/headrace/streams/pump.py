@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -25,10 +26,17 @@ TURN_SECONDS = 0.010
 
 Take: TypeAlias = Callable[[Any], Awaitable[None] | None]
 
-Pour: TypeAlias = Callable[[Take], Awaitable[None]]
-"""A method that an async iterator may have, `pour`: gives every item to a function in place, so that no task is woken
-for each of them, awaits what it returns, if anything, before the next, and returns after the last.
-"""
+
+class Pourable(ABC):
+    """An async iterator that can give its items away in place, so that no task is woken for each of them."""
+
+    @abstractmethod
+    async def pour(self, take: Take) -> None:
+        """Gives every item to `take`, awaits what that returns, if anything, before the next; returns after the last.
+
+        Raises what `take` raised, and whatever ends the items but their end.
+        """
+
 
 Drive: TypeAlias = Callable[[Recorder, Outlet], Awaitable[None]]
 """Runs the user's code to its end, into the outlet. Raises what it raised; has closed it in every case."""
@@ -41,9 +49,8 @@ def drive_async(make: Callable[[], AsyncIterator[Any]]) -> Drive:
         record, put, clock = recorder.record, outlet.put, time.monotonic
         source = _started(make())
         async with AsyncClosing(source):
-            pour: Pour | None = getattr(source, "pour", None)
-            if pour is not None:
-                await pour(_taking(recorder, outlet, source))
+            if isinstance(source, Pourable):
+                await source.pour(_taking(recorder, outlet, source))
                 _complete(recorder, source)
                 return
             count, since = 0, clock()
