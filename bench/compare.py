@@ -54,13 +54,12 @@ class Measured:
     client: list[float] = field(default_factory=list)  # share of the time that the client's core was busy
 
 
-def measure(reader: Path, peer: Peer, process: int, port: int, workload: Workload, into: Measured) -> None:
-    """One round of a workload."""
+def drive(reader: Path, peer: Peer, port: int, workload: Workload) -> dict[str, float]:
+    """What the client has seen."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(peer.request(workload))
         file.flush()
         command = [reader, str(port), str(workload.streams), str(workload.items), file.name, str(workload.repeat)]
-        used = cpu_seconds(process)
         done = subprocess.run(
             [*command, *(["ws"] if workload.websocket else [])],
             stdout=subprocess.PIPE,
@@ -68,8 +67,18 @@ def measure(reader: Path, peer: Peer, process: int, port: int, workload: Workloa
             check=True,
         )
     time.sleep(SETTLES)
+    seen: dict[str, float] = json.loads(done.stdout)
+    return seen
+
+
+def measure(reader: Path, peer: Peer, process: int, port: int, workload: Workload, into: Measured) -> None:
+    """One round of a workload, after a little of it that is not counted."""
+    drive(
+        reader, peer, port, replace(workload, streams=min(workload.streams, 8), items=min(workload.items, 3), repeat=1)
+    )
+    used = cpu_seconds(process)
+    result = drive(reader, peer, port, workload)
     used = cpu_seconds(process) - used
-    result = json.loads(done.stdout)
     into.us.append(1e6 * used / workload.tokens)
     into.rate.append(workload.tokens / result["seconds"])
     into.first.append(result["first_p50"])

@@ -26,6 +26,7 @@ import uvloop
 
 from bench.batching import REPOSITORY, TRANSFORMERS, write
 from bench.llm_load import CLIENTS, MAX_TOKENS, Request, Round, load
+from bench.peers.process import cpu_seconds
 from bench.startup import answers
 
 PAGE = REPOSITORY / "docs" / "performance.md"
@@ -82,12 +83,6 @@ def server(python: Path, engine: str, model: str) -> Iterator[Server]:
                 yield Server(process.pid, port, json.load(response)["data"][0]["id"])
         finally:
             process.terminate()
-
-
-def cpu_seconds(process: int) -> float:
-    """Processor time that a process has used, in user and system mode (proc(5))."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def ask(server: Server, text: str) -> Request:

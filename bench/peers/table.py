@@ -31,13 +31,13 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("plain/64", "plain", 64, 500, repeat=4),
-    Workload("yield0/64", "polite", 64, 500, repeat=4),
-    Workload("sync/64", "threaded", 64, 500, repeat=4),
+    Workload("plain/64", "plain", 64, 500),
+    Workload("yield0/64", "polite", 64, 500),
+    Workload("sync/64", "threaded", 64, 500),
     Workload("paced/200", "paced", 200, 200, quick_items=60),
     Workload("engine/256", "engine", 256, 200, quick_items=60),
     Workload("engine/256 pushed", "pushed", 256, 200, quick_items=60),
-    Workload("ws/64", "plain", 64, 500, repeat=4, websocket=True),
+    Workload("ws/64", "plain", 64, 500, websocket=True),
     Workload("one item", "plain", 1, 1, repeat=300),
 )
 
