@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import gc
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -146,6 +148,21 @@ async def test_a_pouring_that_is_cancelled_takes_no_more(mailbox: Mailbox[Any]) 
         await through(task)
     put(mailbox, "a")
     assert take.got == []
+
+
+async def test_what_was_to_be_awaited_when_it_was_cancelled_is_closed(mailbox: Mailbox[Any]) -> None:
+    take = Taking("a")
+    task = await poured(mailbox, take)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        put(mailbox, "a")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await through(task)
+        del task
+        gc.collect()
+    assert [str(each.message) for each in caught] == []
+    assert take.got == ["a"]
 
 
 async def test_a_mailbox_that_is_watched_hears_that_items_are_taken(mailbox: Mailbox[Any], stirred: list[str]) -> None:

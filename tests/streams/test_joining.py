@@ -515,6 +515,23 @@ async def test_a_window_that_closes_late_is_wider_the_next_time(new_peer: Any) -
     assert WIDE <= window.width <= WIDEST
 
 
+def test_a_window_that_opens_late_stays_as_wide_as_it_was(jump: Any, new_peer: Any) -> None:
+    async def main() -> None:
+        window, peer = Window(), new_peer()
+        await take(JoiningOutlet(peer, window), b"a", b"b")
+        await asyncio.sleep(2 * NARROW)
+        window.mark(window.time() - 1.0)
+        await turn()
+        await asyncio.sleep(0.02)  # after the last one was due
+        await take(JoiningOutlet(peer, window), b"c", b"d")
+        await asyncio.sleep(WIDEST / 2)
+        assert peer.writes == [b"a", b"b", b"c"]
+        await asyncio.sleep(WIDEST)
+        assert peer.writes == [b"a", b"b", b"c", b"d"]
+
+    jump(main)
+
+
 def test_after_a_rest_the_window_is_narrow(jump: Any, new_peer: Any) -> None:
     async def main() -> None:
         window, peer = Window(), new_peer()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -57,6 +57,8 @@ class Pouring(Generic[I]):
                     await waiting
         finally:
             mailbox.detach()
+            if isinstance(self._waiting, Coroutine):  # cancelled between the item and the waiting for it
+                self._waiting.close()
             self._error = None  # its traceback knows this frame: they would keep each other alive
 
     def _pull(self) -> None:

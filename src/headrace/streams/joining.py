@@ -45,7 +45,7 @@ class Window:
         """Calls `outlet.let_go()` once, when the window closes."""
         if not self._open:
             now = self.time()
-            if now - self._due > WIDE:  # what the loop was like then says nothing any more
+            if now - self._due > 2 * WIDEST:  # what the loop was like then says nothing any more; not merely late
                 self.width = NARROW
             self._due = now + self.width
             self._loop.call_later(self.width, self._close)
